@@ -1,0 +1,238 @@
+//! The one way in which everything waits.
+//!
+//! Every blocking operation of the framework is: [`enter`] it, try; if that does not succeed, take a
+//! place in a wait list and [`wait_until`] it does. So each of them, on a tasklet as on a plain
+//! thread, can be timed out, and on a tasklet killed, in the same way.
+//!
+//! **While a tasklet unwinds** (a panic, a kill, an expired [`timeout`](crate::timeout())) no operation
+//! waits or raises. Waiting would let others run on a thread on which `std::thread::panicking` is
+//! true, which poisons their locks and makes their destructors believe that they unwind; raising
+//! would abort the process. What would have to wait says [`Interrupt::Unwinding`] instead.
+
+use std::panic::resume_unwind;
+use std::ptr::NonNull;
+use std::thread::panicking;
+use std::time::Instant;
+
+use crate::tasklet::core::Core;
+use crate::timeout::{self, ScopeId};
+use crate::waiter::{ThreadParker, Waiter};
+use crate::{TimedOut, Unwinding, substrate, time, worker};
+
+/// What a tasklet waits for, as [`Tasklet::tree`](crate::Tasklet::tree) shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    Nothing,
+    Message,
+    Reply(crate::Pid),
+    Room(crate::Pid),
+    End(crate::Pid),
+    Readable(i32),
+    Writable(i32),
+    Lock,
+    Event,
+    Permit,
+    Thread,
+    Time,
+}
+
+/// Why an operation ended without having succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interrupt {
+    /// Its own deadline has passed.
+    TimedOut,
+    /// The deadline of a `timeout` block around it has passed.
+    Expired(ScopeId),
+    /// It would have to wait while its tasklet unwinds.
+    Unwinding,
+    /// Its tasklet has been asked to stop, and it wanted to know.
+    Stopping,
+    /// It would have to wait on a worker's thread outside any tasklet, where nothing can wait.
+    Outside,
+}
+
+impl Interrupt {
+    /// For operations that have no error to give: unwinds to the edge of the block that expired.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no such block: when the operation would have to wait while its tasklet unwinds.
+    #[cold]
+    pub(crate) fn raise(self, operation: &str) -> ! {
+        match self {
+            Interrupt::Expired(scope) => timeout::raise(scope),
+            Interrupt::Unwinding => panic!("{operation}: {Unwinding}"),
+            Interrupt::Outside => panic!("{operation} outside a tasklet on a worker's thread"),
+            Interrupt::TimedOut | Interrupt::Stopping => {
+                unreachable!("{operation} was given no deadline and did not ask for stops")
+            }
+        }
+    }
+
+    /// For operations that return `io::Result`.
+    pub(crate) fn into_io(self) -> std::io::Error {
+        match self {
+            Interrupt::TimedOut | Interrupt::Expired(_) => TimedOut.into(),
+            Interrupt::Unwinding => Unwinding.into(),
+            Interrupt::Stopping => std::io::Error::other("the tasklet has been asked to stop"),
+            Interrupt::Outside => {
+                std::io::Error::other("nothing can wait on a worker's thread outside a tasklet")
+            }
+        }
+    }
+}
+
+/// Where the caller runs.
+pub(crate) enum Here<'a> {
+    /// In a tasklet, on its worker.
+    Tasklet(&'static worker::Local, &'a Core),
+    /// On a worker's thread, in the driver: a timer's action, a destructor.
+    Driver,
+    /// On a thread that is no worker.
+    Thread,
+}
+
+/// Finds out where the caller runs.
+pub(crate) fn here<'a>() -> Here<'a> {
+    match worker::local() {
+        Some(local) => match local.current() {
+            // SAFETY: the tasklet that runs is alive until it returns to the driver, and the caller,
+            // who is inside it, is done with the reference before.
+            Some(core) => Here::Tasklet(local, unsafe { core.as_ref() }),
+            None => Here::Driver,
+        },
+        None => {
+            if substrate::in_foreign_coroutine() {
+                die("an operation was called on a coroutine that is not a tasklet, or a tasklet has \
+                     been moved off its thread: nothing but Concurrence may block or spawn on `may` \
+                     in this process");
+            }
+            Here::Thread
+        }
+    }
+}
+
+/// The tasklet that runs, if the caller is in one.
+pub(crate) fn current<'a>() -> Option<&'a Core> {
+    match here() {
+        Here::Tasklet(_, core) => Some(core),
+        Here::Driver | Here::Thread => None,
+    }
+}
+
+/// Counts an operation that does not wait, and carries out a kill.
+pub(crate) fn touch() {
+    if let Here::Tasklet(local, core) = here() {
+        local.count_operation();
+        core.check_kill(local);
+    }
+}
+
+/// Begins an operation that can wait: counts it, carries out a kill, and reports an expired deadline.
+pub(crate) fn enter() -> Result<(), Interrupt> {
+    touch();
+    match timeout::nearest() {
+        Some((at, scope)) if time::now() >= at && !panicking() => Err(Interrupt::Expired(scope)),
+        _ => Ok(()),
+    }
+}
+
+/// The means to wake the caller.
+pub(crate) fn waiter() -> Result<Waiter, Interrupt> {
+    if panicking() {
+        return Err(Interrupt::Unwinding);
+    }
+    match here() {
+        Here::Tasklet(_, core) => Ok(Waiter::Tasklet(core.strong())),
+        Here::Driver => Err(Interrupt::Outside),
+        Here::Thread => Ok(Waiter::Thread(ThreadParker::current())),
+    }
+}
+
+/// How to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    what: Waiting,
+    deadline: Option<Instant>,
+    or_stop: bool,
+}
+
+impl Wait {
+    pub(crate) fn new(what: Waiting, deadline: Option<Instant>) -> Self {
+        Wait { what, deadline, or_stop: false }
+    }
+
+    /// Ends with [`Interrupt::Stopping`] once the tasklet is asked to stop.
+    pub(crate) fn or_stop(self) -> Self {
+        Wait { or_stop: true, ..self }
+    }
+
+    /// The nearest of the operation's own deadline and those of the blocks around it, and what has
+    /// happened when it has passed.
+    pub(crate) fn deadline(&self) -> (Option<Instant>, Interrupt) {
+        match timeout::nearest() {
+            Some((at, scope)) if self.deadline.is_none_or(|own| at < own) => {
+                (Some(at), Interrupt::Expired(scope))
+            }
+            _ => (self.deadline, Interrupt::TimedOut),
+        }
+    }
+}
+
+/// Waits until `look` gives something.
+///
+/// The caller has arranged to be woken (a place in a wait list, an idle mailbox) whenever `look` may
+/// have something new. What `look` has to give is preferred to an interrupt of the same moment, so
+/// nothing is lost at the edge of a timeout; only a kill comes first.
+pub(crate) fn wait_until<T>(wait: Wait, mut look: impl FnMut() -> Option<T>) -> Result<T, Interrupt> {
+    let (deadline, interrupt) = wait.deadline();
+    loop {
+        if let Some(found) = look() {
+            return Ok(found);
+        }
+        if panicking() {
+            return Err(Interrupt::Unwinding);
+        }
+        let here = here();
+        if let Here::Tasklet(_, core) = &here
+            && wait.or_stop
+            && core.is_stopping()
+        {
+            return Err(Interrupt::Stopping);
+        }
+        if deadline.is_some_and(|at| time::now() >= at) {
+            return Err(interrupt);
+        }
+        match here {
+            Here::Tasklet(local, core) => {
+                core.park(local, wait.what, deadline);
+                core.check_kill(local);
+            }
+            Here::Driver => return Err(Interrupt::Outside),
+            Here::Thread => ThreadParker::current().park(deadline),
+        }
+    }
+}
+
+/// What unwinds a tasklet that has been killed. Passed on by everything of ours that catches panics.
+#[derive(Debug)]
+pub(crate) struct Killed;
+
+/// Unwinds the calling tasklet.
+pub(crate) fn raise_kill() -> ! {
+    resume_unwind(Box::new(Killed))
+}
+
+/// Ends the process: a promise on which memory safety rests has been broken from outside.
+#[cold]
+pub(crate) fn die(why: &str) -> ! {
+    let name = match worker::local().and_then(worker::Local::current) {
+        // SAFETY: see `here`.
+        Some(core) => unsafe { NonNull::as_ref(&core) }.name().to_owned(),
+        None => "none".to_owned(),
+    };
+    // The one place beside the stack overflow where a library may write to standard error: nothing
+    // that runs after this could be trusted to.
+    eprintln!("concurrence: fatal (tasklet {name}): {why}");
+    std::process::abort()
+}

@@ -1,0 +1,152 @@
+//! Groups: members to send to at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::message::{Destination, Message, Pid, Receiver};
+use crate::{SendError, message};
+
+/// Members to send to at once: the clients of a chat room, the subscribers of a topic.
+///
+/// A clone refers to the same group. A member that has ended drops out when the group next meets it.
+/// Membership is a reference: a tasklet that is in a group does not end for want of others.
+///
+/// ```
+/// # extern crate actor_core as concurrence;
+/// # use concurrence::{Group, Message, Tasklet, dispatch};
+/// #[derive(Message, Clone)]
+/// struct News(&'static str);
+///
+/// # fn main() {
+/// dispatch(|| {
+///     let readers = Group::new();
+///     for _ in 0..3 {
+///         readers.join(&Tasklet::spawn(|| Tasklet::receive_one().is_ok()));
+///     }
+///     assert_eq!(readers.broadcast(News("it works")), 3);
+/// });
+/// # }
+/// ```
+pub struct Group<R> {
+    state: Arc<Mutex<State<R>>>,
+}
+
+struct State<R> {
+    members: BTreeMap<Pid, R>,
+    /// What broadcasts go by: a copy of the references, made by the first of them after a change. So
+    /// a stable group is not copied each time, and a thousand joins in a row copy nothing.
+    snapshot: Option<Arc<[R]>>,
+}
+
+impl<R: Receiver + Clone> Group<R> {
+    /// A group without members.
+    pub fn new() -> Self {
+        Group::default()
+    }
+
+    /// Takes `member` in. It is in the group once, however often it joins.
+    pub fn join(&self, member: &R) {
+        self.change(|members| members.insert(member.pid(), member.clone()));
+    }
+
+    /// Lets `member` go; `false` if it was none.
+    pub fn leave(&self, member: &R) -> bool {
+        self.change(|members| members.remove(&member.pid())).is_some()
+    }
+
+    /// How many members there are, those included that have ended unnoticed.
+    pub fn len(&self) -> usize {
+        self.state.lock().members.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The members, in the order of their pids.
+    pub fn members(&self) -> Vec<R> {
+        self.snapshot().to_vec()
+    }
+
+    /// Changes the members. What falls out, references that may be the last, is dropped by the caller
+    /// or here, not under the lock.
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<Pid, R>) -> T) -> T {
+        let mut state = self.state.lock();
+        let changed = change(&mut state.members);
+        let stale = state.snapshot.take();
+        drop(state);
+        drop(stale);
+        changed
+    }
+
+    fn snapshot(&self) -> Arc<[R]> {
+        let mut state = self.state.lock();
+        let State { members, snapshot } = &mut *state;
+        snapshot.get_or_insert_with(|| members.values().cloned().collect()).clone()
+    }
+
+    /// Sends a clone of `message` to every member, without ever waiting; gives how many took it.
+    ///
+    /// A member whose mailbox refuses because it is full does not get this message.
+    pub fn broadcast<M>(&self, message: M) -> usize
+    where
+        M: Message + Clone,
+        R: Destination<M>,
+    {
+        self.send_to_all_but(None, message)
+    }
+
+    /// As [`broadcast`](Self::broadcast), to all but the current tasklet.
+    pub fn broadcast_others<M>(&self, message: M) -> usize
+    where
+        M: Message + Clone,
+        R: Destination<M>,
+    {
+        self.send_to_all_but(Pid::current(), message)
+    }
+
+    fn send_to_all_but<M>(&self, except: Option<Pid>, message: M) -> usize
+    where
+        M: Message + Clone,
+        R: Destination<M>,
+    {
+        let mut taken = 0;
+        let mut ended = Vec::new();
+        for member in self.snapshot().iter().filter(|member| Some(member.pid()) != except) {
+            match message::try_send(member, message.clone()) {
+                Ok(()) => taken += 1,
+                Err(SendError::Ended(_)) => ended.push(member.pid()),
+                Err(_) => {}
+            }
+        }
+        if !ended.is_empty() {
+            let gone: Vec<_> = self.change(|members| {
+                ended.iter().filter_map(|pid| members.remove(pid)).collect()
+            });
+            drop(gone);
+        }
+        taken
+    }
+}
+
+impl<R> Clone for Group<R> {
+    fn clone(&self) -> Self {
+        Group { state: self.state.clone() }
+    }
+}
+
+impl<R> Default for Group<R> {
+    fn default() -> Self {
+        Group { state: Arc::new(Mutex::new(State { members: BTreeMap::new(), snapshot: None })) }
+    }
+}
+
+impl<R> fmt::Debug for Group<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.state.lock().members.keys()).finish()
+    }
+}

@@ -1,0 +1,100 @@
+//! Tasklets, messages, mailboxes, timers and the runtime of Concurrence.
+//!
+//! This is the core on which sockets and servers are built. Programs use the crate `concurrence`,
+//! which re-exports it; its documentation is the tour, and this is the map:
+//!
+//! - [`dispatch`] runs a program, [`Runtime::builder`] sets it up, [`quit`] ends it;
+//! - [`Tasklet`] spawns, receives, sends, sleeps, stops and kills; [`JoinHandle`] waits for the end;
+//! - [`Message`] marks what can be sent; [`match_message!`] takes apart what has been received;
+//!   [`Recipient`] and [`Group`] send to one and to many; [`Mailbox`] bounds what a tasklet takes in;
+//! - [`timeout()`] puts one deadline over a block of operations; [`time::now`] is the clock;
+//! - [`sync`] has locks that block the tasklet and not the thread; [`block_on_thread`] runs what would
+//!   block the thread somewhere else;
+//! - [`reactor`] waits for descriptors, for crates that bring sockets.
+
+#[cfg(panic = "abort")]
+compile_error!(
+    "Concurrence ends tasklets by unwinding them: with `panic = \"abort\"` the first kill or expired \
+     timeout would end the process. Remove it from the profile in Cargo.toml."
+);
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("Concurrence runs on Linux so far: its reactor is built on epoll.");
+
+mod block;
+mod counters;
+mod envelope;
+mod error;
+mod group;
+mod home;
+mod mailbox;
+mod matching;
+mod message;
+mod outcome;
+mod pool;
+mod primitive;
+mod queue;
+pub mod reactor;
+mod reply;
+mod runtime;
+mod substrate;
+pub mod sync;
+mod tasklet;
+pub mod time;
+mod timeout;
+mod timers;
+mod unmatched;
+mod wait_list;
+mod waiter;
+mod wake;
+mod worker;
+
+pub use actor_core_macros::Message;
+pub use counters::{Dropped, dropped};
+pub use envelope::Envelope;
+pub use error::{
+    BoxError, CallError, JoinError, Panic, ReceiveError, RuntimeError, SendError, SpawnError,
+    TimedOut, Unwinding,
+};
+pub use group::Group;
+pub use mailbox::{Mailbox, Overflow};
+pub use message::{Destination, Message, Pid, Receiver, Recipient};
+pub use outcome::Outcome;
+pub use pool::block_on_thread;
+pub use reply::ReplyTo;
+pub use runtime::{
+    DEFAULT_GRACE, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch, is_shutting_down, quit,
+};
+pub use tasklet::builder::{Placement, TaskletBuilder};
+pub use tasklet::join::{JoinHandle, KillOnDrop, join_all};
+pub use tasklet::local::LocalKey;
+pub use tasklet::tree::Tree;
+pub use tasklet::periodic::REPEAT_PAUSE;
+pub use tasklet::{Messages, Tasklet, WeakTasklet};
+pub use timeout::{FromTimeout, timeout};
+pub use timers::Timer;
+pub use unmatched::Unmatched;
+
+/// What the macros expand to, and tests of them need. Not part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::matching::Slot;
+    use crate::envelope::Envelope;
+    use crate::reply::wait_for_reply;
+    use crate::waiter::{ThreadParker, Waiter};
+    use crate::{CallError, Message, Pid};
+
+    /// A message as it would come out of a mailbox.
+    pub fn envelope<M: Message>(message: M) -> Envelope {
+        Envelope::new(message)
+    }
+
+    /// A call as it would come out of a mailbox, and the caller's wait for the answer.
+    pub fn call_envelope<M: Message>(
+        message: M,
+    ) -> (Envelope, impl FnOnce() -> Result<M::Reply, CallError>) {
+        let caller = Waiter::Thread(ThreadParker::current());
+        let (envelope, reply) = Envelope::call(message, caller);
+        (envelope, move || wait_for_reply(reply, Pid::unused(), None))
+    }
+}

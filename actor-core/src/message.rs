@@ -1,0 +1,352 @@
+//! What can be sent, and to whom.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::envelope::Envelope;
+use crate::mailbox::Patience;
+use crate::reply::wait_for_reply;
+use crate::tasklet::Tasklet;
+use crate::timers::Timer;
+use crate::{CallError, SendError, block, time};
+
+/// Something that can be sent to a mailbox.
+///
+/// Derive it. `Reply` is what a [call](Recipient::call) of it is answered with; `()` unless the
+/// attribute says otherwise.
+///
+/// ```
+/// # extern crate actor_core as concurrence;
+/// use concurrence::Message;
+///
+/// #[derive(Message)]
+/// struct Deposit(u64);
+///
+/// #[derive(Message)]
+/// #[message(reply = u64)]
+/// struct Balance;
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message class",
+    label = "not a message class",
+    note = "derive it: `#[derive(Message)]`, with `#[message(reply = T)]` if it is called and answered with a `T`"
+)]
+pub trait Message: Send + Sized + 'static {
+    /// What a call is answered with.
+    type Reply: Send + 'static;
+}
+
+/// The identity of a tasklet, or of another receiver of messages; never used twice in a process.
+///
+/// ```
+/// use actor_core::{Pid, Tasklet, dispatch};
+/// # use std::process::ExitCode;
+/// # let code =
+/// dispatch(|| {
+///     assert_eq!(Pid::current(), Some(Tasklet::current().pid()));
+/// });
+/// assert_eq!(Pid::current(), None); // a plain thread
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pid(pub(crate) u64);
+
+impl Pid {
+    /// The next unused one. Later ones are greater.
+    pub(crate) fn unused() -> Pid {
+        static ISSUED: AtomicU64 = AtomicU64::new(0);
+        Pid(ISSUED.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// The tasklet that the caller runs in, if any.
+    pub fn current() -> Option<Pid> {
+        block::current().map(|core| core.pid)
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}>", self.0)
+    }
+}
+
+impl fmt::Debug for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Something that has a mailbox: a [`Tasklet`], a [`Recipient`].
+pub trait Receiver: Send + Sync + 'static {
+    /// Whose mailbox it is.
+    fn pid(&self) -> Pid;
+}
+
+/// Something that takes messages of the class `M`.
+///
+/// A [`Tasklet`] takes every class, a [`Recipient`] one. It cannot be implemented outside the
+/// framework; a function becomes a destination by [`Recipient::from_fn`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not take messages of class `{M}`",
+    label = "does not take `{M}`"
+)]
+pub trait Destination<M: Message>: Receiver {
+    #[doc(hidden)]
+    fn deliver(&self, delivery: Delivery<M>) -> Result<(), SendError<M>>;
+}
+
+/// A message on its way to a [`Destination`].
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Delivery<M: Message> {
+    pub(crate) envelope: Envelope,
+    pub(crate) patience: Patience,
+    pub(crate) class: std::marker::PhantomData<fn() -> M>,
+}
+
+impl<M: Message> Delivery<M> {
+    fn new(envelope: Envelope, patience: Patience) -> Self {
+        Delivery { envelope, patience, class: std::marker::PhantomData }
+    }
+}
+
+impl Receiver for Tasklet {
+    fn pid(&self) -> Pid {
+        Tasklet::pid(self)
+    }
+}
+
+impl<M: Message> Destination<M> for Tasklet {
+    fn deliver(&self, delivery: Delivery<M>) -> Result<(), SendError<M>> {
+        let refused = match self.core().send(delivery.envelope, delivery.patience) {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused,
+        };
+        Err(refused.map(|envelope| match envelope.downcast::<M>() {
+            Ok(message) => message,
+            Err(_) => unreachable!("the class is the one that was sent"),
+        }))
+    }
+}
+
+/// Sends by the receiver's policy for a full mailbox.
+pub(crate) fn send<M: Message>(to: &dyn Destination<M>, message: M) -> Result<(), SendError<M>> {
+    to.deliver(Delivery::new(Envelope::new(message), Patience::Policy))
+}
+
+/// Sends without ever waiting.
+pub(crate) fn try_send<M: Message>(to: &dyn Destination<M>, message: M) -> Result<(), SendError<M>> {
+    to.deliver(Delivery::new(Envelope::new(message), Patience::Never))
+}
+
+/// Sends and waits for the answer.
+pub(crate) fn call<M: Message>(
+    to: &dyn Destination<M>,
+    message: M,
+    deadline: Option<Instant>,
+) -> Result<M::Reply, CallError> {
+    block::enter().map_err(crate::reply::interrupted)?;
+    let waiter = block::waiter().map_err(crate::reply::interrupted)?;
+    // Only its own receive loop could answer, and that waits here.
+    if deadline.is_none() && Pid::current() == Some(to.pid()) {
+        return Err(CallError::Deadlock);
+    }
+    let (envelope, reply) = Envelope::call(message, waiter);
+    to.deliver(Delivery::new(envelope, Patience::Until(deadline)))?;
+    wait_for_reply(reply, to.pid(), deadline)
+}
+
+/// A reference to anything that takes an `M`.
+///
+/// Where a [`Tasklet`] takes whatever it is sent and finds out later, a recipient is checked by the
+/// compiler, and hides who is behind it.
+///
+/// ```
+/// # extern crate actor_core as concurrence;
+/// use concurrence::{Message, Recipient, Tasklet, dispatch, match_message};
+///
+/// #[derive(Message)]
+/// #[message(reply = usize)]
+/// struct Length(String);
+///
+/// fn main() {
+///     dispatch(|| {
+///         let server = Tasklet::spawn(|| {
+///             for message in Tasklet::receive() {
+///                 match_message!(match message {
+///                     (Length(text), reply) => reply.send(text.len()),
+///                 });
+///             }
+///         });
+///         let length: Recipient<Length> = server.recipient();
+///         assert_eq!(length.call(Length("four".into())), Ok(4));
+///     });
+/// }
+/// ```
+pub struct Recipient<M: Message> {
+    destination: Arc<dyn Destination<M>>,
+}
+
+impl<M: Message> Recipient<M> {
+    /// A recipient in front of any destination.
+    pub fn new(destination: impl Destination<M>) -> Self {
+        Recipient { destination: Arc::new(destination) }
+    }
+
+    /// A recipient that hands each message to `f`, on the sender's stack. For adapters and tests.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Recipient};
+    /// # #[derive(Message)] struct Tick(u32);
+    /// let (sender, receiver) = std::sync::mpsc::channel();
+    /// let ticks = Recipient::from_fn(move |Tick(n)| drop(sender.send(n)));
+    /// ticks.send(Tick(7)).unwrap();
+    /// assert_eq!(receiver.recv(), Ok(7));
+    /// ```
+    pub fn from_fn(f: impl Fn(M) + Send + Sync + 'static) -> Self
+    where
+        M: Message<Reply = ()>,
+    {
+        Recipient::new(Function { f, pid: Pid::unused() })
+    }
+
+    /// Whose mailbox it is.
+    pub fn pid(&self) -> Pid {
+        self.destination.pid()
+    }
+
+    /// Sends `message`.
+    ///
+    /// If the mailbox is bounded and full, what happens is its owner's choice: it may wait (and then
+    /// counts as a blocking operation), refuse with [`SendError::Full`], or drop a message. If the
+    /// receiver has ended, [`SendError::Ended`] gives the message back.
+    pub fn send(&self, message: M) -> Result<(), SendError<M>> {
+        send(&*self.destination, message)
+    }
+
+    /// Sends `message` without ever waiting: a full mailbox that would make [`send`](Self::send) wait
+    /// refuses instead.
+    pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
+        try_send(&*self.destination, message)
+    }
+
+    /// Sends `message` and waits for the answer.
+    pub fn call(&self, message: M) -> Result<M::Reply, CallError> {
+        call(&*self.destination, message, None)
+    }
+
+    /// Sends `message` and waits for the answer, for at most `limit`.
+    ///
+    /// An answer that comes too late is dropped; it never answers a later call.
+    pub fn call_timeout(&self, message: M, limit: Duration) -> Result<M::Reply, CallError> {
+        call(&*self.destination, message, time::after(limit))
+    }
+
+    /// Sends `message` once `wait` has passed, as [`try_send`](Self::try_send) does.
+    ///
+    /// Timers fire in the order of their moments, those for the same moment in the order in which
+    /// they were set, and never early. A message that is refused then is dropped.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Recipient, Tasklet, dispatch};
+    /// # use std::time::Duration;
+    /// # #[derive(Message)] struct Tick;
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let me: Recipient<Tick> = Tasklet::current().recipient();
+    ///     me.send_after(Tick, Duration::from_millis(2));
+    ///     let late = me.send_after(Tick, Duration::from_secs(3600));
+    ///     assert!(Tasklet::receive_one().unwrap().is::<Tick>());
+    ///     assert!(late.cancel());
+    /// });
+    /// # }
+    /// ```
+    pub fn send_after(&self, message: M, wait: Duration) -> Timer {
+        let to = self.clone();
+        Timer::start(wait, move || {
+            if let Err(refused) = to.try_send(message) {
+                tracing::debug!(to = %to.pid(), %refused, "a timer's message was refused");
+            }
+        })
+    }
+}
+
+struct Function<F> {
+    f: F,
+    pid: Pid,
+}
+
+impl<F: Send + Sync + 'static> Receiver for Function<F> {
+    fn pid(&self) -> Pid {
+        self.pid
+    }
+}
+
+impl<M, F> Destination<M> for Function<F>
+where
+    M: Message<Reply = ()>,
+    F: Fn(M) + Send + Sync + 'static,
+{
+    fn deliver(&self, delivery: Delivery<M>) -> Result<(), SendError<M>> {
+        // Once the message is out, a call of it is answered when the envelope goes.
+        let mut envelope = delivery.envelope;
+        if let Some(message) = envelope.message_mut::<M>().and_then(Option::take) {
+            (self.f)(message);
+        }
+        Ok(())
+    }
+}
+
+impl<M: Message> Receiver for Recipient<M> {
+    fn pid(&self) -> Pid {
+        self.destination.pid()
+    }
+}
+
+impl<M: Message> Destination<M> for Recipient<M> {
+    fn deliver(&self, delivery: Delivery<M>) -> Result<(), SendError<M>> {
+        self.destination.deliver(delivery)
+    }
+}
+
+impl<M: Message> Clone for Recipient<M> {
+    fn clone(&self) -> Self {
+        Recipient { destination: Arc::clone(&self.destination) }
+    }
+}
+
+/// By identity of the receiver.
+impl<M: Message> PartialEq for Recipient<M> {
+    fn eq(&self, other: &Self) -> bool {
+        self.pid() == other.pid()
+    }
+}
+
+impl<M: Message> Eq for Recipient<M> {}
+
+impl<M: Message> fmt::Debug for Recipient<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recipient{}", self.pid())
+    }
+}
+
+impl<M: Message> From<Tasklet> for Recipient<M> {
+    fn from(tasklet: Tasklet) -> Self {
+        Recipient::new(tasklet)
+    }
+}
+
+impl<M: Message> From<&Tasklet> for Recipient<M> {
+    fn from(tasklet: &Tasklet) -> Self {
+        Recipient::new(tasklet.clone())
+    }
+}
+
+impl<M: Message> From<&Recipient<M>> for Recipient<M> {
+    fn from(recipient: &Recipient<M>) -> Self {
+        recipient.clone()
+    }
+}

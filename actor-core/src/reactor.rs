@@ -1,0 +1,487 @@
+//! Descriptors that a tasklet can wait on.
+//!
+//! A [`Source`] owns a descriptor. Its operations are tried first, and only when one would block does
+//! the caller wait. The first wait registers the descriptor in the epoll of the worker it happens
+//! on, edge-triggered, under a key of slab index and generation, never a pointer; so an event that
+//! comes late, for a descriptor that has gone, finds nothing. If a source is waited on from another
+//! worker later, the registration moves there, unless somebody still waits on the old one.
+//!
+//! **Readiness** is a word of flags and a count of the events so far. An operation that finds the
+//! descriptor exhausted clears its flag by compare-and-swap against the word it read before the
+//! system call: if an event has come in between, the count differs, the swap fails and the flag stays
+//! set. The cost of the race is one vain system call, never a lost edge.
+//!
+//! Any number of tasklets and threads may wait for the same direction; an event wakes them all, and
+//! those who come away with nothing wait again. Plain threads wait with `poll(2)`.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::block::{self, Here, Interrupt, Wait, Waiting};
+use crate::wait_list::WaitList;
+use crate::{time, worker};
+
+/// Which way a descriptor is waited on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Until there is something to read, a connection to accept, or the other end has closed.
+    Read,
+    /// Until there is room to write, or a connection attempt has ended.
+    Write,
+}
+
+const READABLE: u32 = 1;
+const WRITABLE: u32 = 2;
+/// The other end has closed its side, or there is an error or urgent data: from now on a short read
+/// does not mean that the descriptor is exhausted.
+const ALWAYS_READABLE: u32 = 4;
+const FLAGS: u32 = 0xff;
+/// One event, in the count above the flags.
+const EVENT: u32 = FLAGS + 1;
+
+impl Direction {
+    fn flag(self) -> u32 {
+        match self {
+            Direction::Read => READABLE,
+            Direction::Write => WRITABLE,
+        }
+    }
+}
+
+/// How many tasklets wait on descriptors; the virtual clock stands still for them.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether any tasklet waits on a descriptor.
+pub(crate) fn anybody_waits() -> bool {
+    WAITING.load(Ordering::SeqCst) > 0
+}
+
+/// The part of a source that its worker's events reach.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    /// Flags, and the count of events above them.
+    state: AtomicU32,
+    readers: WaitList,
+    writers: WaitList,
+    /// Where the descriptor is registered.
+    registered: Mutex<Option<Registration>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Registration {
+    worker: usize,
+    key: u64,
+}
+
+impl Readiness {
+    /// Takes in an event, and wakes whom it may concern.
+    pub(crate) fn set_ready(&self, events: u32) {
+        let has = |bits: i32| events & bits as u32 != 0;
+        let ended = has(libc::EPOLLHUP | libc::EPOLLERR);
+        let mut flags = 0;
+        if has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI) || ended {
+            flags |= READABLE;
+        }
+        if has(libc::EPOLLRDHUP | libc::EPOLLPRI) || ended {
+            flags |= ALWAYS_READABLE;
+        }
+        if has(libc::EPOLLOUT) || ended {
+            flags |= WRITABLE;
+        }
+        // Release pairs with the acquire of `is_ready`, though the word carries all there is to say.
+        let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |state| {
+            Some(state.wrapping_add(EVENT) | flags)
+        });
+        if flags & READABLE != 0 {
+            self.readers.wake_all();
+        }
+        if flags & WRITABLE != 0 {
+            self.writers.wake_all();
+        }
+    }
+
+    fn state(&self) -> u32 {
+        self.state.load(Ordering::Acquire)
+    }
+
+    fn is_ready(&self, direction: Direction) -> bool {
+        self.state() & direction.flag() != 0
+    }
+
+    /// Notes that the system said "would block" at a time when the state was `seen`.
+    fn clear(&self, direction: Direction, seen: u32) {
+        let cleared = seen & !direction.flag();
+        let _ = self.state.compare_exchange(seen, cleared, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// A worker's registered descriptors.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    source: Option<Arc<Readiness>>,
+}
+
+impl Sources {
+    fn insert(&mut self, source: Arc<Readiness>) -> u64 {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot { generation: 0, source: None });
+            u32::try_from(self.slots.len() - 1).expect("fewer descriptors than 2^32")
+        });
+        let slot = &mut self.slots[index as usize];
+        slot.source = Some(source);
+        u64::from(slot.generation) << 32 | u64::from(index)
+    }
+
+    pub(crate) fn get(&self, key: u64) -> Option<Arc<Readiness>> {
+        let slot = self.slots.get(key as u32 as usize)?;
+        if u64::from(slot.generation) == key >> 32 { slot.source.clone() } else { None }
+    }
+
+    pub(crate) fn remove(&mut self, key: u64) {
+        let slot = &mut self.slots[key as u32 as usize];
+        if u64::from(slot.generation) == key >> 32 && slot.source.take().is_some() {
+            // The largest generation is not used: its keys would meet those of bell and timer.
+            slot.generation = (slot.generation + 1) % u32::MAX;
+            self.free.push(key as u32);
+        }
+    }
+}
+
+/// A descriptor that blocks the tasklet, and not the thread, that waits on it.
+///
+/// The ground on which sockets are built. It can be shared: each operation takes `&self`.
+///
+/// ```
+/// use actor_core::reactor::{Direction, Source};
+/// use std::io::Read;
+/// use std::os::unix::net::UnixStream;
+/// # use std::io::Write;
+///
+/// let (near, mut far) = UnixStream::pair()?;
+/// let source = Source::new(near)?;
+/// far.write_all(b"x")?;
+/// source.wait(Direction::Read, None)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Source {
+    /// Taken only by `into_fd`.
+    fd: Option<OwnedFd>,
+    readiness: Arc<Readiness>,
+}
+
+impl Source {
+    /// Takes over a descriptor and makes it non-blocking. It is registered when first waited on.
+    ///
+    /// Fails where the system does. A descriptor that epoll refuses (a plain file) is found out by the
+    /// first wait.
+    pub fn new(fd: impl Into<OwnedFd>) -> io::Result<Source> {
+        let fd = fd.into();
+        set_nonblocking(&fd)?;
+        Ok(Source {
+            fd: Some(fd),
+            readiness: Arc::new(Readiness {
+                state: AtomicU32::new(READABLE | WRITABLE),
+                readers: WaitList::new(),
+                writers: WaitList::new(),
+                registered: Mutex::new(None),
+            }),
+        })
+    }
+
+    /// Gives the descriptor back, still non-blocking.
+    pub fn into_fd(mut self) -> OwnedFd {
+        self.deregister();
+        self.fd.take().expect("taken only here, and self is gone")
+    }
+
+    /// Does `operation`; while it says [`WouldBlock`](io::ErrorKind::WouldBlock), waits and repeats it.
+    ///
+    /// An operation that a signal interrupts is repeated at once. Past `deadline`, or that of a
+    /// [`timeout`](crate::timeout()) around the call, the error is of the kind
+    /// [`TimedOut`](io::ErrorKind::TimedOut) and holds a [`TimedOut`](crate::TimedOut).
+    pub fn io<T>(
+        &self,
+        direction: Direction,
+        deadline: Option<Instant>,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.attempt(Wait::new(self.waiting(direction), deadline), direction, |fd| {
+            operation(fd).map(|value| (value, false))
+        })
+        .map_err(Failure::into_io)
+    }
+
+    /// As [`io`](Self::io), for a byte stream of which `wanted` bytes were asked.
+    ///
+    /// A smaller count means that the stream is exhausted for now, so the next call waits without
+    /// asking the system in vain.
+    pub fn io_stream(
+        &self,
+        direction: Direction,
+        deadline: Option<Instant>,
+        wanted: usize,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.attempt(Wait::new(self.waiting(direction), deadline), direction, |fd| {
+            operation(fd).map(|count| (count, 0 < count && count < wanted))
+        })
+        .map_err(Failure::into_io)
+    }
+
+    /// As [`io`](Self::io), but ends with `None` as soon as the calling tasklet is asked to
+    /// [stop](crate::Tasklet::stop). For accept loops.
+    pub fn io_or_stop<T>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<Option<T>> {
+        let wait = Wait::new(self.waiting(direction), None).or_stop();
+        if block::current().is_some_and(|core| core.is_stopping()) {
+            return Ok(None);
+        }
+        match self.attempt(wait, direction, |fd| operation(fd).map(|value| (value, false))) {
+            Ok(value) => Ok(Some(value)),
+            Err(Failure::Interrupted(Interrupt::Stopping)) => Ok(None),
+            Err(failure) => Err(failure.into_io()),
+        }
+    }
+
+    /// Waits until an operation is worth trying. May return early.
+    pub fn wait(&self, direction: Direction, deadline: Option<Instant>) -> io::Result<()> {
+        let events = match direction {
+            Direction::Read => libc::POLLIN | libc::POLLRDHUP,
+            Direction::Write => libc::POLLOUT,
+        };
+        self.io(direction, deadline, |fd| match poll(fd, events, Some(Duration::ZERO))? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::WouldBlock.into()),
+        })
+    }
+
+    fn waiting(&self, direction: Direction) -> Waiting {
+        match direction {
+            Direction::Read => Waiting::Readable(self.as_raw_fd()),
+            Direction::Write => Waiting::Writable(self.as_raw_fd()),
+        }
+    }
+
+    /// Tries, waits, and tries again. The operation also says whether the direction is exhausted.
+    fn attempt<T>(
+        &self,
+        wait: Wait,
+        direction: Direction,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<(T, bool)>,
+    ) -> Result<T, Failure> {
+        block::enter()?;
+        loop {
+            let seen = self.readiness.state();
+            if seen & direction.flag() != 0 {
+                match operation(self.as_fd()) {
+                    Ok((value, exhausted)) => {
+                        let sticky = direction == Direction::Read && seen & ALWAYS_READABLE != 0;
+                        // Without a registration no event would ever set the flag again.
+                        if exhausted && !sticky && self.readiness.registered.lock().is_some() {
+                            self.readiness.clear(direction, seen);
+                        }
+                        return Ok(value);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) => return Err(Failure::System(error)),
+                }
+            }
+            match block::here() {
+                Here::Tasklet(local, _) => self.wait_here(local, wait, direction, seen)?,
+                Here::Driver => return Err(Interrupt::Outside.into()),
+                Here::Thread => self.wait_on_thread(wait, direction)?,
+            }
+        }
+    }
+
+    /// Waits in a tasklet for an event since the state was `seen`.
+    fn wait_here(
+        &self,
+        local: &worker::Local,
+        wait: Wait,
+        direction: Direction,
+        seen: u32,
+    ) -> Result<(), Failure> {
+        // Fails while the tasklet unwinds, before anything is changed.
+        let waiter = block::waiter()?;
+        // Before the registration: the event with which the kernel answers it, if the descriptor is
+        // ready by now, sets the flag again.
+        self.readiness.clear(direction, seen);
+        self.register(local).map_err(Failure::System)?;
+        let list = match direction {
+            Direction::Read => &self.readiness.readers,
+            Direction::Write => &self.readiness.writers,
+        };
+        let _place = list.enter(waiter);
+        WAITING.fetch_add(1, Ordering::SeqCst);
+        let _count = CountDown;
+        block::wait_until(wait, || self.readiness.is_ready(direction).then_some(()))?;
+        Ok(())
+    }
+
+    /// Waits on a plain thread.
+    fn wait_on_thread(&self, wait: Wait, direction: Direction) -> Result<(), Failure> {
+        let events = match direction {
+            Direction::Read => libc::POLLIN | libc::POLLRDHUP,
+            Direction::Write => libc::POLLOUT,
+        };
+        loop {
+            let (deadline, interrupt) = wait.deadline();
+            let left = deadline.map(|at| at.saturating_duration_since(time::now()));
+            match poll(self.as_fd(), events, left) {
+                Ok(true) => break,
+                Ok(false) if left.is_some_and(|left| left.is_zero()) => return Err(interrupt.into()),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Failure::System(error)),
+            }
+        }
+        // A thread is told of no events, so it must not rely on the flags.
+        self.readiness.state.fetch_or(direction.flag(), Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Sees to it that this worker hears of the descriptor's events, or that another does on which
+    /// somebody waits already.
+    fn register(&self, local: &worker::Local) -> io::Result<()> {
+        let mut registered = self.readiness.registered.lock();
+        if let Some(old) = *registered {
+            let waited_on = !self.readiness.readers.is_empty() || !self.readiness.writers.is_empty();
+            if old.worker == local.id || waited_on {
+                return Ok(());
+            }
+            self.remove(old);
+            *registered = None;
+        }
+        let key = local.sources().insert(self.readiness.clone());
+        let events = libc::EPOLLIN
+            | libc::EPOLLOUT
+            | libc::EPOLLRDHUP
+            | libc::EPOLLPRI
+            | libc::EPOLLET;
+        if let Err(error) = epoll_add(local.epoll(), self.as_raw_fd(), events as u32, key) {
+            local.sources().remove(key);
+            return Err(error);
+        }
+        *registered = Some(Registration { worker: local.id, key });
+        Ok(())
+    }
+
+    fn deregister(&self) {
+        if let Some(old) = self.readiness.registered.lock().take() {
+            self.remove(old);
+        }
+    }
+
+    /// Takes a registration back, from any thread, while the descriptor is still open.
+    fn remove(&self, old: Registration) {
+        worker::forget_descriptor(old.worker, self.as_raw_fd(), old.key);
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        // Before the descriptor closes: its number may be another's the moment after.
+        if self.fd.is_some() {
+            self.deregister();
+        }
+    }
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_ref().expect("taken only by into_fd, which takes self").as_fd()
+    }
+}
+
+impl AsRawFd for Source {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+/// Why an attempt has ended.
+enum Failure {
+    System(io::Error),
+    Interrupted(Interrupt),
+}
+
+impl Failure {
+    fn into_io(self) -> io::Error {
+        match self {
+            Failure::System(error) => error,
+            Failure::Interrupted(interrupt) => interrupt.into_io(),
+        }
+    }
+}
+
+impl From<Interrupt> for Failure {
+    fn from(interrupt: Interrupt) -> Self {
+        Failure::Interrupted(interrupt)
+    }
+}
+
+/// Counts one that waited out again.
+struct CountDown;
+
+impl Drop for CountDown {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Registers a descriptor in an epoll.
+pub(crate) fn epoll_add(epoll: RawFd, fd: RawFd, events: u32, key: u64) -> io::Result<()> {
+    let mut event = libc::epoll_event { events, u64: key };
+    // SAFETY: plain system call; the kernel copies the event.
+    check(unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd, &mut event) }).map(drop)
+}
+
+/// Takes a descriptor out of an epoll. Errors say that it is not there, which is what was wanted.
+pub(crate) fn epoll_remove(epoll: RawFd, fd: RawFd) {
+    // SAFETY: plain system call; the event is ignored.
+    unsafe { libc::epoll_ctl(epoll, libc::EPOLL_CTL_DEL, fd, std::ptr::null_mut()) };
+}
+
+fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
+    // SAFETY: plain system call on an open descriptor.
+    let flags = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) })?;
+    if flags & libc::O_NONBLOCK == 0 {
+        let flags = flags | libc::O_NONBLOCK;
+        // SAFETY: plain system call on an open descriptor.
+        check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags) })?;
+    }
+    Ok(())
+}
+
+/// `poll(2)` on one descriptor; `false` when the time was up first.
+fn poll(fd: BorrowedFd<'_>, events: libc::c_short, wait: Option<Duration>) -> io::Result<bool> {
+    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    // In whole milliseconds, rounded up so as not to be early; a longer wait comes back for more.
+    let millis = wait.map_or(-1, |wait| {
+        i32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+    });
+    // SAFETY: one entry, as the count says.
+    Ok(check(unsafe { libc::poll(&mut entry, 1, millis) })? > 0)
+}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

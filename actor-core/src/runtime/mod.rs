@@ -1,0 +1,424 @@
+//! The runtime: its settings, its start, and the programs that run on it.
+
+pub(crate) mod limits;
+mod overflow;
+pub(crate) mod panics;
+mod probe;
+pub(crate) mod program;
+mod signals;
+
+use std::cell::RefCell;
+use std::process::{ExitCode, Termination};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{io, thread};
+
+use parking_lot::Mutex;
+
+use crate::block::{self, Here};
+use crate::tasklet::Tasklet;
+use crate::unmatched::{self, Unmatched};
+use crate::{RuntimeError, pool, substrate, time, worker};
+use program::{Cause, Program};
+
+/// How large a tasklet's stack is unless somebody says otherwise. It is address space: memory is
+/// taken for what is used, 8 KiB at the least.
+pub const DEFAULT_STACK_SIZE: usize = 256 * 1024;
+/// How long tasklets have to end by themselves after a stop.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// How long the workers may take to come up; only a broken machine lets it pass.
+const START_PATIENCE: Duration = Duration::from_secs(10);
+
+static STACK_SIZE: AtomicUsize = AtomicUsize::new(DEFAULT_STACK_SIZE);
+
+/// The runtime that all programs of the process share.
+///
+/// It starts with the first [`dispatch`] and lives as long as the process: there is one, with the
+/// settings it was first started with.
+#[derive(Debug)]
+pub struct Runtime {
+    _private: (),
+}
+
+impl Runtime {
+    /// Settings for the runtime.
+    pub fn builder() -> RuntimeBuilder {
+        RuntimeBuilder::default()
+    }
+}
+
+/// Settings for the runtime, each with a default.
+///
+/// ```
+/// use actor_core::{Runtime, Tasklet};
+/// use std::{process::ExitCode, time::Duration};
+///
+/// let code = Runtime::builder()
+///     .workers(2)
+///     .stack_size(128 * 1024)
+///     .grace(Duration::from_secs(10))
+///     .dispatch(|| Tasklet::yield_now());
+/// # assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "a builder does nothing until `dispatch`"]
+pub struct RuntimeBuilder {
+    settings: Settings,
+    grace: Option<Duration>,
+}
+
+/// What is settled when the runtime starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Settings {
+    workers: Option<usize>,
+    stack_size: Option<usize>,
+    tasklets: Option<usize>,
+    pool_threads: Option<usize>,
+    unmatched: Option<Unmatched>,
+    virtual_clock: Option<bool>,
+    signals: Option<bool>,
+    sigusr1: Option<bool>,
+}
+
+impl RuntimeBuilder {
+    /// How many workers there are, each a thread. By default as many as the machine has cores.
+    ///
+    /// # Panics
+    ///
+    /// If `workers` is 0.
+    pub fn workers(mut self, workers: usize) -> Self {
+        assert!(workers > 0, "a runtime needs a worker");
+        self.settings.workers = Some(workers);
+        self
+    }
+
+    /// How many bytes of stack a tasklet has, rounded up to pages; [`DEFAULT_STACK_SIZE`] by default.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.settings.stack_size = Some(bytes);
+        self
+    }
+
+    /// How many tasklets there may be at a time. By default, and at most, as many as the system has
+    /// memory maps for (`vm.max_map_count`): some 32,000 where that was left as it is.
+    pub fn tasklets(mut self, limit: usize) -> Self {
+        self.settings.tasklets = Some(limit);
+        self
+    }
+
+    /// How many threads [`block_on_thread`](crate::block_on_thread) may use.
+    ///
+    /// # Panics
+    ///
+    /// If `threads` is 0.
+    pub fn pool_threads(mut self, threads: usize) -> Self {
+        assert!(threads > 0, "a pool needs a thread");
+        self.settings.pool_threads = Some(threads);
+        self
+    }
+
+    /// How long tasklets have to end by themselves once the program has been asked to stop, before
+    /// they are killed; [`DEFAULT_GRACE`] by default. Each `dispatch` can have its own.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(grace);
+        self
+    }
+
+    /// What happens to a message that no arm of a receive loop takes; [`Unmatched::Log`] by default.
+    pub fn unmatched(mut self, unmatched: Unmatched) -> Self {
+        self.settings.unmatched = Some(unmatched);
+        self
+    }
+
+    /// Whether time stands still while there is work, and jumps to the next timer when there is none.
+    /// For tests: hours pass in no time, and in the same way each time.
+    ///
+    /// A program on the virtual clock has one worker. Time also stands still while a tasklet waits
+    /// on a descriptor or for a thread, since nobody knows how long that will take.
+    ///
+    /// ```
+    /// use actor_core::{Runtime, Tasklet, time};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let hour = Duration::from_secs(3600);
+    /// let started = Instant::now();
+    /// Runtime::builder().virtual_clock(true).dispatch(move || {
+    ///     let before = time::now();
+    ///     Tasklet::sleep(hour);
+    ///     assert_eq!(time::now() - before, hour);
+    /// });
+    /// assert!(started.elapsed() < hour);
+    /// ```
+    pub fn virtual_clock(mut self, on: bool) -> Self {
+        self.settings.virtual_clock = Some(on);
+        self
+    }
+
+    /// Whether SIGINT and SIGTERM stop the program in order, and a second one at once. By default
+    /// they do.
+    pub fn signals(mut self, on: bool) -> Self {
+        self.settings.signals = Some(on);
+        self
+    }
+
+    /// Whether SIGUSR1 prints the tree of tasklets to standard error. By default it does.
+    pub fn sigusr1(mut self, on: bool) -> Self {
+        self.settings.sigusr1 = Some(on);
+        self
+    }
+
+    /// As [`dispatch`], with these settings.
+    ///
+    /// A runtime that cannot start ends with a failure code, and the reason on standard error; to have
+    /// it as an error, use [`try_dispatch`](Self::try_dispatch).
+    pub fn dispatch<F, T>(self, main: F) -> ExitCode
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Termination + Send + 'static,
+    {
+        self.try_dispatch(main).unwrap_or_else(|error| {
+            eprintln!("concurrence: the runtime cannot start: {error}");
+            ExitCode::FAILURE
+        })
+    }
+
+    /// As [`dispatch`], with these settings; fails if the runtime cannot start with them.
+    ///
+    /// It can start once in a process: [`RuntimeError::AlreadyRunning`] says that it runs with other
+    /// settings. Those that were not given here are taken as they are.
+    pub fn try_dispatch<F, T>(self, main: F) -> Result<ExitCode, RuntimeError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Termination + Send + 'static,
+    {
+        if !matches!(block::here(), Here::Thread) {
+            return Err(RuntimeError::InTasklet);
+        }
+        start(&self.settings)?;
+        let program = Program::begin(self.grace.unwrap_or(DEFAULT_GRACE));
+        let main = {
+            let _entered = enter_program(program.clone());
+            Tasklet::builder().name("main").spawn(|| main().report()).map_err(io::Error::other)?
+        };
+        let other = program.wait();
+        let code = if main.is_alive() { None } else { main.join().ok() };
+        drop(main);
+        program.end();
+        Ok(other.map(ExitCode::from).or(code).unwrap_or_else(program::panicked))
+    }
+}
+
+/// Runs a program: `main` as its main tasklet, and whatever that spawns.
+///
+/// Returns when `main` and all tasklets that are no daemons have ended; daemons that are left then
+/// are killed. The exit code is `main`'s own, 101 if it panicked, or what was given to [`quit`].
+///
+/// SIGINT and SIGTERM stop the program in order: listeners are closed, tasklets are asked to
+/// [stop](Tasklet::stop), and those that are left after the [grace
+/// period](RuntimeBuilder::grace) are killed, with a word on standard error about who they were; the
+/// code is then 130 or 143. A program that ends in time ends with `main`'s own code. A second signal
+/// ends the process at once with 130 or 143. SIGUSR1 prints the [tree](Tasklet::tree).
+///
+/// Several programs can run at a time, and one after the other, on the one runtime of the process; so
+/// tests can each have their own. It blocks the calling thread, which must not be a worker's.
+///
+/// ```
+/// use actor_core::{Tasklet, dispatch};
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     dispatch(|| {
+///         for name in ["A", "B"] {
+///             Tasklet::spawn(move || println!("Hello {name}"));
+///         }
+///     })
+/// }
+/// ```
+pub fn dispatch<F, T>(main: F) -> ExitCode
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Termination + Send + 'static,
+{
+    Runtime::builder().dispatch(main)
+}
+
+/// Asks the program of the calling tasklet to stop in order, as a signal does, and to exit with
+/// `code`. Returns at once. From a thread of no program, asks all that run.
+///
+/// ```
+/// use actor_core::{Tasklet, dispatch, quit};
+/// # use std::process::ExitCode;
+///
+/// let code = dispatch(|| {
+///     quit(3);
+///     Tasklet::receive().count() // ends, because the program does
+/// });
+/// # assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(3)));
+/// # trait R { fn report(self) -> ExitCode; }
+/// ```
+pub fn quit(code: u8) {
+    let programs = match current_program() {
+        Some(program) => vec![program],
+        None => Program::running(),
+    };
+    for program in programs {
+        program.shut_down(Cause::Quit(code));
+    }
+}
+
+/// Whether the program of the caller has been asked to stop, by a signal or by [`quit`].
+pub fn is_shutting_down() -> bool {
+    current_program().is_some_and(|program| program.is_shutting_down())
+}
+
+/// The size of a tasklet's stack if nothing is said, in whole pages.
+pub(crate) fn stack_size() -> usize {
+    STACK_SIZE.load(Ordering::Relaxed)
+}
+
+thread_local! {
+    /// For threads that work for a program.
+    static PROGRAM: RefCell<Option<Arc<Program>>> = const { RefCell::new(None) };
+}
+
+/// The program that the caller works for.
+fn current_program() -> Option<Arc<Program>> {
+    match block::current() {
+        Some(core) => Some(core.program.clone()),
+        None => PROGRAM.with_borrow(Clone::clone),
+    }
+}
+
+/// The program to which what the caller spawns belongs: its own, or the oldest that runs.
+pub(crate) fn program() -> Option<Arc<Program>> {
+    current_program().or_else(|| Program::running().into_iter().next())
+}
+
+/// Makes the calling thread work for `program` until the guard is dropped.
+pub(crate) fn enter_program(program: Arc<Program>) -> Entered {
+    Entered { before: PROGRAM.replace(Some(program)) }
+}
+
+/// See [`enter_program`].
+#[derive(Debug)]
+pub(crate) struct Entered {
+    before: Option<Arc<Program>>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        PROGRAM.set(self.before.take());
+    }
+}
+
+/// Starts the runtime, or checks that it runs with these settings.
+fn start(wanted: &Settings) -> Result<(), RuntimeError> {
+    static RUNNING: Mutex<Option<Settings>> = Mutex::new(None);
+    let mut running = RUNNING.lock();
+    match &*running {
+        Some(running) if wanted.agree_with(running) => Ok(()),
+        Some(_) => Err(RuntimeError::AlreadyRunning),
+        None => {
+            let settled = wanted.settle()?;
+            boot(&settled)?;
+            *running = Some(settled);
+            Ok(())
+        }
+    }
+}
+
+impl Settings {
+    /// Fills in the defaults.
+    fn settle(&self) -> Result<Settings, RuntimeError> {
+        let virtual_clock = self.virtual_clock.unwrap_or(false);
+        let workers = match (virtual_clock, self.workers) {
+            (true, None | Some(1)) => 1,
+            (true, Some(_)) => return Err(RuntimeError::VirtualClockWorkers),
+            (false, workers) => workers.unwrap_or_else(limits::default_workers),
+        };
+        let stack_size = limits::stack_size(self.stack_size.unwrap_or(DEFAULT_STACK_SIZE))
+            .map_err(io::Error::other)?;
+        Ok(Settings {
+            workers: Some(workers),
+            stack_size: Some(stack_size),
+            tasklets: Some(limits::set_tasklet_limit(self.tasklets, workers)),
+            pool_threads: Some(self.pool_threads.unwrap_or(pool::DEFAULT_THREADS)),
+            unmatched: Some(self.unmatched.unwrap_or_default()),
+            virtual_clock: Some(virtual_clock),
+            signals: Some(self.signals.unwrap_or(true)),
+            sigusr1: Some(self.sigusr1.unwrap_or(true)),
+        })
+    }
+
+    /// Whether each setting that is given is the one that `running` has.
+    fn agree_with(&self, running: &Settings) -> bool {
+        fn agree<T: PartialEq>(wanted: &Option<T>, running: &Option<T>) -> bool {
+            wanted.is_none() || wanted == running
+        }
+        let page = limits::page_size();
+        let stack_size = self.stack_size.map(|bytes| bytes.next_multiple_of(page));
+        agree(&self.workers, &running.workers)
+            && agree(&stack_size, &running.stack_size)
+            && agree(&self.tasklets, &running.tasklets)
+            && agree(&self.pool_threads, &running.pool_threads)
+            && agree(&self.unmatched, &running.unmatched)
+            && agree(&self.virtual_clock, &running.virtual_clock)
+            && agree(&self.signals, &running.signals)
+            && agree(&self.sigusr1, &running.sigusr1)
+    }
+}
+
+/// Brings up the workers. The order of the steps matters.
+fn boot(settings: &Settings) -> Result<(), RuntimeError> {
+    let settled = "all settings have been settled";
+    let workers = settings.workers.expect(settled);
+    STACK_SIZE.store(settings.stack_size.expect(settled), Ordering::Relaxed);
+    unmatched::set_policy(settings.unmatched.expect(settled));
+    pool::configure(settings.pool_threads.expect(settled));
+    limits::raise_descriptor_limit();
+    if settings.virtual_clock.expect(settled) {
+        time::go_virtual();
+    }
+    // Before `may` starts threads: they inherit the mask, and its first coroutine installs the
+    // fault handlers that ours must come after.
+    let blocked = signals::Blocked::new();
+    overflow::save()?;
+    substrate::configure(workers);
+    worker::create(workers)?;
+    probe::check(workers)?;
+    start_drivers(workers)?;
+    overflow::install()?;
+    // After the first coroutine: `generator` sets a hook then, to which ours is chained.
+    panics::install_hook();
+    drop(blocked);
+    signals::listen(settings.signals.expect(settled), settings.sigusr1.expect(settled))?;
+    Ok(())
+}
+
+/// Starts each worker's driver, and waits until all are up.
+fn start_drivers(workers: usize) -> Result<(), RuntimeError> {
+    let (tell, told) = mpsc::channel();
+    for id in 0..workers {
+        let tell = tell.clone();
+        substrate::start_on(id, move || {
+            overflow::ensure_signal_stack();
+            match worker::Local::install(id) {
+                Ok(local) => {
+                    drop(tell.send(Ok(())));
+                    // Nothing of this frame must outlive the message.
+                    drop(tell);
+                    worker::drive(local)
+                }
+                Err(error) => drop(tell.send(Err(error))),
+            }
+        })?;
+    }
+    for _ in 0..workers {
+        told.recv_timeout(START_PATIENCE).map_err(|_| {
+            let name = thread::current().name().unwrap_or("the caller").to_owned();
+            RuntimeError::ProbeFailed(format!("{name} waited in vain for the workers to start"))
+        })??;
+    }
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! A program: what one `dispatch` runs, from its main tasklet to its exit code.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::Pid;
+use crate::tasklet::core::Core;
+use crate::tasklet::tree::Tree;
+
+/// How long the killed are waited for before the program ends without them.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Program {
+    main: OnceLock<Pid>,
+    grace: Duration,
+    shutting_down: AtomicBool,
+    /// Tasklets that live; and of those the ones that are no daemons.
+    alive: AtomicUsize,
+    keeping: AtomicUsize,
+    state: Mutex<State>,
+    /// Told when the last one that keeps the program going has ended, when the last of all has, and
+    /// when a shutdown begins.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Tasklets without a parent.
+    roots: BTreeMap<Pid, Weak<Core>>,
+    /// Tasklets that are asked to stop at once when a shutdown begins.
+    stop_first: BTreeMap<Pid, Weak<Core>>,
+    shutdown: Option<Shutdown>,
+}
+
+/// Why, and since when, a program is ending.
+#[derive(Clone, Copy, Debug)]
+struct Shutdown {
+    since: Instant,
+    cause: Cause,
+}
+
+/// What has begun a shutdown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cause {
+    /// `quit`, with the exit code.
+    Quit(u8),
+    /// A signal, with its number.
+    Signal(u8),
+}
+
+impl Cause {
+    /// The exit code of a program that had to be killed.
+    fn exit_code(self) -> u8 {
+        match self {
+            Cause::Quit(code) => code,
+            // As shells tell it.
+            Cause::Signal(number) => 128 + number,
+        }
+    }
+}
+
+/// The programs that run.
+static RUNNING: Mutex<Vec<Weak<Program>>> = Mutex::new(Vec::new());
+
+impl Program {
+    pub(crate) fn begin(grace: Duration) -> Arc<Program> {
+        let program = Arc::new(Program {
+            main: OnceLock::new(),
+            grace,
+            shutting_down: AtomicBool::new(false),
+            alive: AtomicUsize::new(0),
+            keeping: AtomicUsize::new(0),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        RUNNING.lock().push(Arc::downgrade(&program));
+        program
+    }
+
+    /// All programs that run, the oldest first.
+    pub(crate) fn running() -> Vec<Arc<Program>> {
+        RUNNING.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(crate) fn is_main(&self, pid: Pid) -> bool {
+        self.main.get() == Some(&pid)
+    }
+
+    pub(crate) fn is_shutting_down(&self) -> bool {
+        self.shutting_down.load(Ordering::Acquire)
+    }
+
+    // What tasklets report ----------------------------------------------------------------------
+
+    /// The first tasklet of a program is its main one.
+    pub(crate) fn tasklet_spawned(&self, core: &Arc<Core>) {
+        self.main.get_or_init(|| core.pid);
+        self.alive.fetch_add(1, Ordering::SeqCst);
+        if !core.daemon {
+            self.keeping.fetch_add(1, Ordering::SeqCst);
+        }
+        if core.stop_first {
+            let mut state = self.state.lock();
+            state.stop_first.insert(core.pid, Arc::downgrade(core));
+            let ending = state.shutdown.is_some();
+            drop(state);
+            if ending {
+                core.stop();
+            }
+        }
+    }
+
+    pub(crate) fn tasklet_ended(&self, core: &Core) {
+        if core.stop_first {
+            self.state.lock().stop_first.remove(&core.pid);
+        }
+        let last_keeper = !core.daemon && self.keeping.fetch_sub(1, Ordering::SeqCst) == 1;
+        let last = self.alive.fetch_sub(1, Ordering::SeqCst) == 1;
+        if last || last_keeper {
+            // Under the lock, so that it cannot fall between a look and a wait.
+            let _state = self.state.lock();
+            self.changed.notify_all();
+        }
+    }
+
+    pub(crate) fn add_root(&self, core: &Arc<Core>) {
+        let mut state = self.state.lock();
+        state.roots.insert(core.pid, Arc::downgrade(core));
+        let ending = state.shutdown.is_some();
+        drop(state);
+        if ending {
+            core.stop();
+        }
+    }
+
+    /// Takes the dead root `pid` out, and makes its children roots.
+    pub(crate) fn replace_root(&self, pid: Pid, children: &BTreeMap<Pid, Weak<Core>>) {
+        let mut state = self.state.lock();
+        state.roots.remove(&pid);
+        state.roots.extend(children.iter().map(|(pid, child)| (*pid, child.clone())));
+    }
+
+    pub(crate) fn roots(&self) -> Vec<Arc<Core>> {
+        self.state.lock().roots.values().filter_map(Weak::upgrade).collect()
+    }
+
+    // The end -----------------------------------------------------------------------------------
+
+    /// Begins an orderly end: what accepts new work is asked to stop first, then the roots; their
+    /// descendants are asked as their parents end. Only the first cause counts.
+    pub(crate) fn shut_down(&self, cause: Cause) {
+        let first = {
+            let mut state = self.state.lock();
+            if state.shutdown.is_some() {
+                return;
+            }
+            state.shutdown = Some(Shutdown { since: Instant::now(), cause });
+            self.shutting_down.store(true, Ordering::Release);
+            self.changed.notify_all();
+            state.stop_first.values().filter_map(Weak::upgrade).collect::<Vec<_>>()
+        };
+        for core in first.into_iter().chain(self.roots()) {
+            core.stop();
+        }
+    }
+
+    /// Waits until the main tasklet and all that are no daemons have ended; past the grace period of
+    /// a shutdown, kills them. Gives the code to exit with if it is not main's own.
+    pub(crate) fn wait(&self) -> Option<u8> {
+        let mut killed = false;
+        let mut state = self.state.lock();
+        while self.keeping.load(Ordering::SeqCst) > 0 {
+            match state.shutdown {
+                None => self.changed.wait(&mut state),
+                Some(shutdown) => {
+                    let patience = self.grace + if killed { LAST_WAIT } else { Duration::ZERO };
+                    let until = shutdown.since + patience;
+                    if !self.changed.wait_until(&mut state, until).timed_out() {
+                        continue;
+                    }
+                    drop(state);
+                    self.report_survivors(killed);
+                    if killed {
+                        return Some(shutdown.cause.exit_code());
+                    }
+                    killed = true;
+                    self.kill_all();
+                    state = self.state.lock();
+                }
+            }
+        }
+        match state.shutdown.map(|shutdown| shutdown.cause) {
+            Some(Cause::Quit(code)) => Some(code),
+            Some(cause @ Cause::Signal(_)) if killed => Some(cause.exit_code()),
+            // An orderly end by a signal is main's own end.
+            _ => None,
+        }
+    }
+
+    /// Ends what is left: the daemons.
+    pub(crate) fn end(&self) {
+        self.kill_all();
+        let mut state = self.state.lock();
+        let until = Instant::now() + LAST_WAIT;
+        while self.alive.load(Ordering::SeqCst) > 0 {
+            if self.changed.wait_until(&mut state, until).timed_out() {
+                break;
+            }
+        }
+        drop(state);
+        RUNNING.lock().retain(|program| program.strong_count() > 0 && program.as_ptr() != self);
+    }
+
+    fn kill_all(&self) {
+        for core in Tree::of(self.roots()).into_members() {
+            core.kill();
+        }
+    }
+
+    /// Says on standard error who keeps the program from ending: whoever waits for it must not have
+    /// to guess.
+    fn report_survivors(&self, killed: bool) {
+        let what = if killed {
+            "do not end though killed; leaving them"
+        } else {
+            "have not ended within the grace period; killing them"
+        };
+        eprint!("concurrence: these tasklets {what}:\n{}", Tree::of(self.roots()));
+    }
+}
+
+/// The exit code of a program whose main tasklet panicked, as std has it.
+pub(crate) fn panicked() -> ExitCode {
+    ExitCode::from(101)
+}

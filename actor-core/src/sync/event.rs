@@ -1,0 +1,168 @@
+//! A flag to wait for.
+
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+use crate::block::{self, Interrupt, Wait, Waiting};
+use crate::wait_list::WaitList;
+use crate::{TimedOut, time};
+
+/// Something that happens, and that any number of tasklets and threads can wait for.
+///
+/// Once [set](Self::set) it stays so, and nobody waits, until it is [cleared](Self::clear).
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use actor_core::{Tasklet, dispatch, sync::Event};
+///
+/// dispatch(|| {
+///     let ready = Arc::new(Event::new());
+///     let waiter = Tasklet::spawn({
+///         let ready = ready.clone();
+///         move || ready.wait()
+///     });
+///     ready.set();
+///     waiter.join().unwrap();
+///     assert!(ready.is_set());
+/// });
+/// ```
+pub struct Event {
+    set: AtomicBool,
+    waiting: WaitList,
+}
+
+impl Event {
+    /// Creates an event that has not happened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::sync::Event;
+    ///
+    /// static STARTED: Event = Event::new();
+    /// assert!(!STARTED.is_set());
+    /// ```
+    pub const fn new() -> Self {
+        Event { set: AtomicBool::new(false), waiting: WaitList::new() }
+    }
+
+    /// Lets all go on who wait, and all who come later.
+    ///
+    /// What the caller did before is seen by those who went on because of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::sync::Event;
+    ///
+    /// let event = Event::new();
+    /// event.set();
+    /// event.wait();
+    /// ```
+    pub fn set(&self) {
+        self.set.store(true, Release);
+        self.waiting.wake_all();
+    }
+
+    /// Makes those wait who come from now on. Those who waited when it was set go on all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::sync::Event;
+    ///
+    /// let event = Event::new();
+    /// event.set();
+    /// event.clear();
+    /// assert!(!event.is_set());
+    /// ```
+    pub fn clear(&self) {
+        self.set.store(false, Release);
+    }
+
+    /// Returns whether it is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::sync::Event;
+    ///
+    /// let event = Event::new();
+    /// assert!(!event.is_set());
+    /// event.set();
+    /// assert!(event.is_set());
+    /// ```
+    pub fn is_set(&self) -> bool {
+        self.set.load(Acquire)
+    }
+
+    /// Waits until it is set.
+    ///
+    /// The deadline of a [`timeout`](crate::timeout()) block unwinds to the edge of the block.
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait while its tasklet [unwinds](super#while-a-tasklet-unwinds).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::{TimedOut, sync::Event, timeout};
+    ///
+    /// let event = Event::new();
+    /// let waited = timeout(Duration::from_millis(1), || Ok(event.wait()));
+    /// assert_eq!(waited, Err(TimedOut));
+    /// ```
+    pub fn wait(&self) {
+        if let Err(interrupt) = self.wait_until(None) {
+            interrupt.raise("waiting for an event");
+        }
+    }
+
+    /// As [`wait`](Self::wait), for at most `limit`, and not beyond the deadline of a
+    /// [`timeout`](crate::timeout()) block. Does not wait at all while its tasklet
+    /// [unwinds](super#while-a-tasklet-unwinds).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::{TimedOut, sync::Event};
+    ///
+    /// let event = Event::new();
+    /// assert_eq!(event.wait_timeout(Duration::from_millis(1)), Err(TimedOut));
+    /// event.set();
+    /// assert_eq!(event.wait_timeout(Duration::from_millis(1)), Ok(()));
+    /// ```
+    pub fn wait_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
+        self.wait_until(time::after(limit)).map_err(|_| TimedOut)
+    }
+
+    fn wait_until(&self, deadline: Option<Instant>) -> Result<(), Interrupt> {
+        block::enter()?;
+        if self.is_set() {
+            return Ok(());
+        }
+        let place = self.waiting.enter(block::waiter()?);
+        // Either will do: it may be cleared again before one that was woken gets to look.
+        let happened = || (self.is_set() || place.is_woken()).then_some(());
+        block::wait_until(Wait::new(Waiting::Event, deadline), happened)
+    }
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Event::new()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("set", &self.is_set()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,251 @@
+//! Spawning.
+
+use std::any::{Any, type_name};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::core::{Body, Core, Name, Settings};
+use super::family::Family;
+use super::join::{JoinHandle, Packet};
+use super::local::Locals;
+use super::Tasklet;
+use crate::block::{self, Here, Killed};
+use crate::mailbox::Mailbox;
+use crate::runtime::{self, limits, panics};
+use crate::substrate::Coroutine;
+use crate::{JoinError, Panic, SpawnError, outcome, worker};
+
+/// Where a tasklet lives. It never moves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Placement {
+    /// On the worker of the tasklet that spawns it, so that the two take turns in a known order; on
+    /// the one with the fewest tasklets if a plain thread spawns it.
+    #[default]
+    Here,
+    /// On this worker, counted from 0; modulo their number if there are not so many.
+    Worker(usize),
+    /// On the worker that has the fewest tasklets.
+    LeastLoaded,
+}
+
+/// Settings for a tasklet to be spawned.
+///
+/// ```
+/// use actor_core::{Mailbox, Overflow, Tasklet, dispatch};
+///
+/// dispatch(|| {
+///     let logger = Tasklet::builder()
+///         .name("logger")
+///         .daemon(true)
+///         .stack_size(64 * 1024)
+///         .mailbox(Mailbox::bounded(1000, Overflow::DropOldest))
+///         .spawn(|| Tasklet::receive().for_each(drop))
+///         .expect("a tasklet to be had");
+///     assert_eq!(logger.name(), "logger");
+/// });
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `spawn`"]
+pub struct TaskletBuilder {
+    name: Option<Box<str>>,
+    /// The function it is called after, if not the one that is spawned.
+    function: Option<&'static str>,
+    stack_size: Option<usize>,
+    daemon: bool,
+    stop_first: bool,
+    mailbox: Mailbox,
+    placement: Placement,
+}
+
+impl TaskletBuilder {
+    pub(crate) fn new() -> Self {
+        TaskletBuilder {
+            name: None,
+            function: None,
+            stack_size: None,
+            daemon: false,
+            stop_first: false,
+            mailbox: Mailbox::unbounded(),
+            placement: Placement::Here,
+        }
+    }
+
+    /// A builder for a tasklet that runs `function`, wrapped in something else.
+    pub(crate) fn named_after(function: &'static str) -> Self {
+        TaskletBuilder { function: Some(function), ..TaskletBuilder::new() }
+    }
+
+    /// How it is called in logs, errors and the tree. By default, as its function.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into().into_boxed_str());
+        self
+    }
+
+    /// How many bytes of stack it has, rounded up to pages. By default what
+    /// [`RuntimeBuilder::stack_size`](crate::RuntimeBuilder::stack_size) says.
+    ///
+    /// Address space is taken for all of it, memory for what is used. Overflowing it ends the process
+    /// with a message that names the tasklet.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// Whether the program may end while it still runs.
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.daemon = daemon;
+        self
+    }
+
+    /// Whether it is asked to stop as soon as the program is, and not only once its parent has ended.
+    /// For what accepts new work.
+    pub fn stop_first(mut self, stop_first: bool) -> Self {
+        self.stop_first = stop_first;
+        self
+    }
+
+    /// How much its mailbox holds. By default, unbounded.
+    pub fn mailbox(mut self, mailbox: Mailbox) -> Self {
+        self.mailbox = mailbox;
+        self
+    }
+
+    /// Which worker it lives on.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
+        self
+    }
+
+    /// Spawns a tasklet that runs `f`. The caller goes on; the tasklet runs when its turn comes.
+    ///
+    /// Past the number of tasklets that there is room for it fails with
+    /// [`SpawnError::TaskletLimit`], outside a running [`dispatch`](crate::dispatch) with
+    /// [`SpawnError::NotRunning`], and where the system or the limits refuse the stack with
+    /// [`SpawnError::StackSize`] or [`SpawnError::System`].
+    pub fn spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let packet = Packet::new();
+        let body = body(f, packet.clone());
+        let function = self.function.unwrap_or(type_name::<F>());
+        let tasklet = self.launch(Name::Function(function), body)?;
+        Ok(JoinHandle::new(tasklet, packet))
+    }
+
+    /// The part of spawning that does not depend on the function.
+    fn launch(self, function: Name, body: Body) -> Result<Tasklet, SpawnError> {
+        block::touch();
+        let program = runtime::program().ok_or(SpawnError::NotRunning)?;
+        let parent = block::current();
+        let home = match (self.placement, parent) {
+            (Placement::Here, Some(parent)) => parent.home,
+            (Placement::Worker(id), _) => id % worker::all().len(),
+            (Placement::Here | Placement::LeastLoaded, _) => worker::least_loaded(),
+        };
+        let coroutine = self.stack()?;
+        let core = Core::new(Settings {
+            name: self.name.map_or(function, Name::Given),
+            mailbox: self.mailbox,
+            daemon: self.daemon,
+            stop_first: self.stop_first,
+            home,
+            program: program.clone(),
+            locals: Locals::inherited(),
+        });
+        let tasklet = Tasklet::new(core.clone());
+        program.tasklet_spawned(&core);
+        let adopted = parent.is_some_and(|parent| {
+            Arc::ptr_eq(&parent.program, &program) && Family::adopt(&parent.strong(), &core)
+        });
+        if !adopted {
+            program.add_root(&core);
+        }
+        Core::launch(core, coroutine, body);
+        Ok(tasklet)
+    }
+
+    /// A stack, within the limits.
+    fn stack(&self) -> Result<Coroutine, SpawnError> {
+        let default = runtime::stack_size();
+        let bytes = match self.stack_size {
+            Some(bytes) => limits::stack_size(bytes)?,
+            None => default,
+        };
+        limits::reserve()?;
+        if bytes == default
+            && let Here::Tasklet(local, _) = block::here()
+            && let Some(pooled) = local.pooled_stack()
+        {
+            return Ok(pooled);
+        }
+        Coroutine::allocate(bytes).map_err(|error| {
+            limits::give_back();
+            SpawnError::System(error)
+        })
+    }
+}
+
+/// What the tasklet runs: `f`, with everything caught, and the result left for the join handle.
+fn body<F, T>(f: F, packet: Arc<Packet<T>>) -> Body
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Box::new(move |core| {
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            if core.is_killed() {
+                // Killed before its first run. The closure is dropped here, inside the tasklet.
+                drop(f);
+                block::raise_kill();
+            }
+            f()
+        }));
+        let result = result.map_err(|payload| {
+            if payload.is::<Killed>() {
+                JoinError::Killed
+            } else {
+                let place = panics::take_place(&*payload);
+                JoinError::Panicked(Panic::new(payload, place))
+            }
+        });
+        let unjoined = Arc::strong_count(&packet) == 1;
+        if unjoined {
+            log_unjoined(core, &result);
+        }
+        // Dropping the result runs code of the user's, if nobody is there to join.
+        let left = catch_unwind(AssertUnwindSafe(|| {
+            if unjoined {
+                drop(result);
+            } else {
+                packet.put(result);
+            }
+            drop(packet);
+        }));
+        if left.is_err() {
+            tracing::warn!(tasklet = core.name(), "dropping the result has panicked");
+        }
+    })
+}
+
+/// What nobody will join is logged, so that it does not vanish.
+fn log_unjoined<T: 'static>(core: &Core, result: &Result<T, JoinError>) {
+    match result {
+        Ok(value) => {
+            if let Some(error) = outcome::unjoined_error(value as &dyn Any) {
+                if core.is_stopping() || core.program.is_shutting_down() {
+                    tracing::debug!(tasklet = core.name(), %error, "ended with an error");
+                } else {
+                    tracing::warn!(tasklet = core.name(), %error, "ended with an error");
+                }
+            }
+        }
+        Err(JoinError::Panicked(panic)) => {
+            let place = panic.location().unwrap_or("an unknown place");
+            tracing::error!(tasklet = core.name(), place, panic = panic.message(), "panicked");
+        }
+        Err(_) => {}
+    }
+}

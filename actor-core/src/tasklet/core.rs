@@ -1,0 +1,477 @@
+//! A tasklet as the runtime sees it.
+
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::thread::panicking;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::family::Family;
+use super::local::Locals;
+use crate::block::{self, Waiting};
+use crate::envelope::Envelope;
+use crate::mailbox::{Contents, Mailbox, Patience};
+use crate::queue::{Kind, Link};
+use crate::runtime::limits;
+use crate::runtime::program::Program;
+use crate::substrate::{Coroutine, Suspender};
+use crate::timeout::Scope;
+use crate::timers::Action;
+use crate::unmatched::Ignored;
+use crate::wait_list::WaitList;
+use crate::wake::WakeState;
+use crate::worker::{self, Local};
+use crate::{CallError, Pid, SendError, counters};
+
+const KILLED: u8 = 1;
+const STOPPING: u8 = 2;
+const ENDED: u8 = 4;
+
+/// How a tasklet is called.
+#[derive(Debug)]
+pub(crate) enum Name {
+    /// After its function, as the compiler names it.
+    Function(&'static str),
+    Given(Box<str>),
+}
+
+/// What a tasklet runs. Never unwinds; it has put the result where the join handle finds it.
+pub(crate) type Body = Box<dyn FnOnce(&Core) + Send>;
+
+/// Everything about one tasklet, shared by whoever refers to it.
+///
+/// It holds one reference to itself from the spawn to its end, so whatever has the right to resume
+/// it can do with a pointer.
+#[repr(C)]
+pub(crate) struct Core {
+    /// Its place in its home's inbox. First, because the inbox sees only this.
+    link: Link,
+    pub(crate) wake: WakeState,
+    flags: AtomicU8,
+    pub(crate) daemon: bool,
+    /// Asked to stop as soon as the program is.
+    pub(crate) stop_first: bool,
+    /// The worker it lives on.
+    pub(crate) home: usize,
+    pub(crate) pid: Pid,
+    name: Name,
+    pub(crate) mailbox: Contents,
+    /// How many `Tasklet`s refer to it. At none its receive loop ends.
+    handles: AtomicUsize,
+    /// A [`Waiting`], encoded, for display.
+    waiting: AtomicU64,
+    /// Whoever waits for its end.
+    pub(crate) joiners: WaitList,
+    pub(crate) family: Mutex<Family>,
+    pub(crate) program: Arc<Program>,
+    /// Messages that no arm has taken, by class.
+    pub(crate) ignored: Mutex<Ignored>,
+    home_state: HomeState,
+}
+
+/// What only the tasklet itself, and its home's driver, touch.
+pub(crate) struct HomeState {
+    coroutine: UnsafeCell<Option<Coroutine>>,
+    body: Cell<Option<Body>>,
+    suspender: Cell<Option<Suspender>>,
+    /// The stack's usable addresses; empty until it has run.
+    stack: RefCell<Range<usize>>,
+    /// The nearest deadline around what it does.
+    pub(crate) scope: Cell<Option<Scope>>,
+    pub(crate) locals: RefCell<Locals>,
+    /// How often a kill has been raised in it.
+    raised: Cell<u32>,
+    /// How many `shield`s are around what it does.
+    pub(crate) shields: Cell<u32>,
+}
+
+// SAFETY: all fields but `link` and `home_state` are Sync by themselves. The link is the inbox's while
+// the tasklet is in it, and it is there at most once (see `WakeState::wake`). The home state is
+// reached through `home_state()`, whose callers are on the home thread, and is made and dropped when
+// nobody else refers to the core.
+unsafe impl Sync for Core {}
+// SAFETY: as above. What the home state holds at the time of the last drop is Send: the coroutine has
+// been taken out, the body, if it never ran, is Send, and locals are dropped by the tasklet itself.
+unsafe impl Send for Core {}
+
+/// What the builder settles.
+pub(crate) struct Settings {
+    pub(crate) name: Name,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) daemon: bool,
+    pub(crate) stop_first: bool,
+    pub(crate) home: usize,
+    pub(crate) program: Arc<Program>,
+    pub(crate) locals: Locals,
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings) -> Arc<Core> {
+        Arc::new(Core {
+            link: Link::new(Kind::Tasklet),
+            wake: WakeState::scheduled(),
+            flags: AtomicU8::new(0),
+            daemon: settings.daemon,
+            stop_first: settings.stop_first,
+            home: settings.home,
+            pid: Pid::unused(),
+            name: settings.name,
+            mailbox: Contents::new(settings.mailbox),
+            handles: AtomicUsize::new(0),
+            waiting: AtomicU64::new(0),
+            joiners: WaitList::new(),
+            family: Mutex::default(),
+            program: settings.program,
+            ignored: Mutex::default(),
+            home_state: HomeState {
+                coroutine: UnsafeCell::new(None),
+                body: Cell::new(None),
+                suspender: Cell::new(None),
+                stack: RefCell::new(0..0),
+                scope: Cell::new(None),
+                locals: RefCell::new(settings.locals),
+                raised: Cell::new(0),
+                shields: Cell::new(0),
+            },
+        })
+    }
+
+    /// Schedules a new tasklet for the first time.
+    pub(crate) fn launch(core: Arc<Core>, mut coroutine: Coroutine, body: Body) {
+        /// A pointer that the coroutine takes along.
+        struct Own(NonNull<Core>);
+        // SAFETY: it is used on the home thread alone, while the core lives (see `Core`).
+        unsafe impl Send for Own {}
+
+        worker::all()[core.home].tasklets.fetch_add(1, Ordering::Relaxed);
+        // Given up by `retire`.
+        let core = ManuallyDrop::new(core);
+        let pointer = NonNull::from(&**core);
+        let own = Own(pointer);
+        coroutine.start(move |suspender| {
+            let own = own;
+            // SAFETY: the core lives until the coroutine has finished and been retired.
+            unsafe { own.0.as_ref() }.run(suspender);
+        });
+        let state = &core.home_state;
+        state.body.set(Some(body));
+        // SAFETY: not scheduled yet, so nobody else touches it.
+        unsafe { *state.coroutine.get() = Some(coroutine) };
+        // SAFETY: new, and in no queue.
+        unsafe { worker::schedule(pointer) };
+    }
+
+    /// The whole life of the tasklet, on its own stack.
+    fn run(&self, suspender: Suspender) {
+        let here = 0u8;
+        // SAFETY: the tasklet itself, on its home thread.
+        let state = unsafe { self.home_state() };
+        state.suspender.set(Some(suspender));
+        // The outermost frame lies in the highest page: closures are boxed, so it is small.
+        let top = (&raw const here).addr().next_multiple_of(limits::page_size());
+        // SAFETY: the driver, which holds a reference of its own while it resumes, only moves on to
+        // `is_done` with it; the size does not change.
+        let size = unsafe { (*state.coroutine.get()).as_ref() }.map_or(0, Coroutine::stack_size);
+        *state.stack.borrow_mut() = top - size..top;
+        let body = state.body.take().expect("a tasklet is launched with a body");
+        body(self);
+        self.end();
+    }
+
+    /// The end: called by the tasklet itself, after its body.
+    fn end(&self) {
+        // Destructors of the user's run in here. One that panics, or that a kill finds at an
+        // operation, ends that piece alone.
+        let guarded = |piece: &dyn Fn()| {
+            if catch_unwind(AssertUnwindSafe(piece)).is_err() {
+                tracing::warn!(tasklet = self.name(), "a destructor has panicked at the end");
+            }
+        };
+        guarded(&|| {
+            // SAFETY: the tasklet itself.
+            Locals::clear(&unsafe { self.home_state() }.locals);
+        });
+        self.mailbox.close();
+        loop {
+            // SAFETY: the consumer itself.
+            let Some(message) = (unsafe { self.mailbox.pop() }) else { break };
+            counters::UNDELIVERED.add(1);
+            let message = Cell::new(Some(message));
+            guarded(&|| message.take().into_iter().for_each(|m| m.fail(CallError::Ended)));
+        }
+        self.flags.fetch_or(ENDED, Ordering::AcqRel);
+        Family::bury(self);
+        self.joiners.wake_all();
+        self.program.tasklet_ended(self);
+    }
+
+    /// Takes the stack of a finished tasklet back, and gives up the tasklet's reference to itself.
+    ///
+    /// # Safety
+    ///
+    /// Called once, on the home thread, after the coroutine has finished.
+    pub(crate) unsafe fn retire(core: NonNull<Core>) -> Coroutine {
+        // SAFETY: the reference that `launch` has kept.
+        let core = unsafe { Arc::from_raw(core.as_ptr().cast_const()) };
+        // SAFETY: on the home thread, and the coroutine no longer runs.
+        let coroutine = unsafe { (*core.home_state.coroutine.get()).take() };
+        let coroutine = coroutine.expect("a tasklet is retired once");
+        if coroutine.touched_bottom() {
+            block::die(&format!(
+                "tasklet '{}' has used its stack to the last word and may have overflowed it; give \
+                 it more with Tasklet::builder().stack_size(..)",
+                core.name()
+            ));
+        }
+        limits::give_back();
+        coroutine
+    }
+
+    /// # Safety
+    ///
+    /// Called by the tasklet itself, or by its home's driver, on the home thread.
+    pub(crate) unsafe fn home_state(&self) -> &HomeState {
+        &self.home_state
+    }
+
+    /// Another reference.
+    pub(crate) fn strong(&self) -> Arc<Core> {
+        // SAFETY: cores are made by `Core::new` alone, in an `Arc`, and `&self` shows that it lives.
+        unsafe {
+            Arc::increment_strong_count(self);
+            Arc::from_raw(self)
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match &self.name {
+            Name::Given(name) => name,
+            Name::Function(path) => {
+                // `app::serve::{{closure}}` is called `serve`, and one in `main` is called `main`.
+                let path = path.trim_end_matches("::{{closure}}");
+                let end = path.find('<').unwrap_or(path.len());
+                path[..end].rsplit("::").next().unwrap_or(path)
+            }
+        }
+    }
+
+    // Handles -----------------------------------------------------------------------------------
+
+    pub(crate) fn add_handle(&self) {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one handle less; the last one to go wakes a receive loop that nobody can reach.
+    pub(crate) fn remove_handle(&self) {
+        // Release, so that what was sent through the handle is seen by the look that finds no
+        // handle left; the wake-up is a read-modify-write as well.
+        if self.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.wake_up();
+        }
+    }
+
+    /// Whether nobody can send to it any more.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.handles.load(Ordering::Acquire) == 0 && !self.program.is_main(self.pid)
+    }
+
+    // State -------------------------------------------------------------------------------------
+
+    fn flag(&self, flag: u8) -> bool {
+        self.flags.load(Ordering::Acquire) & flag != 0
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.flag(ENDED)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.flag(STOPPING)
+    }
+
+    pub(crate) fn is_killed(&self) -> bool {
+        self.flag(KILLED)
+    }
+
+    /// Asks it to end: no more messages, and the receive loop ends after those that are there.
+    pub(crate) fn stop(&self) {
+        if self.flags.fetch_or(STOPPING, Ordering::AcqRel) & STOPPING == 0 {
+            self.mailbox.close();
+            self.wake_up();
+        }
+    }
+
+    /// Makes its next operation unwind it.
+    pub(crate) fn kill(&self) {
+        self.flags.fetch_or(KILLED, Ordering::AcqRel);
+        self.wake_up();
+    }
+
+    /// Makes it look again, if it waits.
+    pub(crate) fn wake_up(&self) {
+        // SAFETY: `&self` shows that it lives.
+        unsafe { worker::wake(NonNull::from(self)) };
+    }
+
+    /// Puts a message into its mailbox.
+    pub(crate) fn send(
+        &self,
+        envelope: Envelope,
+        patience: Patience,
+    ) -> Result<(), SendError<Envelope>> {
+        block::touch();
+        if self.mailbox.push(envelope, patience, self.pid)? {
+            self.wake_up();
+        }
+        Ok(())
+    }
+
+    // What the tasklet itself does --------------------------------------------------------------
+
+    /// Unwinds the tasklet, which is the current one, if it has been killed.
+    pub(crate) fn check_kill(&self, local: &'static Local) {
+        if self.flags.load(Ordering::Relaxed) & KILLED != 0 {
+            self.carry_out_kill(local);
+        }
+    }
+
+    #[cold]
+    fn carry_out_kill(&self, local: &'static Local) {
+        // SAFETY: the tasklet itself.
+        let state = unsafe { self.home_state() };
+        if panicking() || state.shields.get() > 0 || self.has_ended() {
+            return;
+        }
+        let raised = state.raised.replace(state.raised.get() + 1);
+        if raised > 0 {
+            // Somebody has caught the last one and gone on. It must not keep the worker to itself.
+            local.turn();
+            self.yield_now(local);
+            if raised == 3 {
+                tracing::warn!(
+                    tasklet = self.name(),
+                    "a killed tasklet catches the unwinding and goes on: `catch_unwind` must pass on \
+                     what is no panic of its own"
+                );
+            }
+        }
+        block::raise_kill();
+    }
+
+    /// Lets the others run that are ready.
+    pub(crate) fn yield_now(&self, local: &'static Local) {
+        // SAFETY: this tasklet runs, so it is in no queue.
+        unsafe { worker::schedule(NonNull::from(self)) };
+        self.suspend(local);
+    }
+
+    /// Sleeps until it is woken, or until `deadline`; may return early.
+    pub(crate) fn park(&self, local: &'static Local, what: Waiting, deadline: Option<Instant>) {
+        debug_assert!(!panicking(), "a tasklet does not switch while it unwinds");
+        if !self.wake.try_park() {
+            return;
+        }
+        let action = |at| local.timers().insert(at, Action::Wake(NonNull::from(self)));
+        let timer = deadline.map(action);
+        self.waiting.store(what.encode(), Ordering::Relaxed);
+        self.suspend(local);
+        self.waiting.store(Waiting::Nothing.encode(), Ordering::Relaxed);
+        if let Some(timer) = timer {
+            local.timers().remove(timer);
+        }
+    }
+
+    /// Switches to the driver, and comes back when resumed.
+    fn suspend(&self, local: &'static Local) {
+        // SAFETY: the tasklet itself.
+        let state = unsafe { self.home_state() };
+        let here = (&raw const state).addr();
+        if !state.stack.borrow().contains(&here) {
+            block::die("a generator inside a tasklet has called an operation that waits");
+        }
+        let suspender = state.suspender.get().expect("set before the body runs");
+        // SAFETY: on this tasklet's stack, as has just been checked.
+        unsafe { suspender.suspend() };
+        let back = worker::local().map(|now| now.id);
+        if back != Some(local.id) {
+            block::die(
+                "a tasklet has been moved off its thread: nothing but Concurrence may drive `may` in \
+                 this process",
+            );
+        }
+    }
+
+    /// What it waits for now, for display.
+    pub(crate) fn waits_for(&self) -> Waiting {
+        Waiting::decode(self.waiting.load(Ordering::Relaxed))
+    }
+
+    /// Its stack, for the overflow handler, which runs on its home thread.
+    pub(crate) fn stack(&self) -> Range<usize> {
+        // Not `borrow`: a signal handler must not wait for, or panic at, what it has interrupted.
+        // SAFETY: written once, before the body runs, on this very thread.
+        unsafe { (*self.home_state.stack.as_ptr()).clone() }
+    }
+}
+
+impl HomeState {
+    /// Runs the tasklet until it suspends or finishes; `true` if it has finished. For the driver.
+    pub(crate) fn resume(&self) -> bool {
+        // SAFETY: the driver alone takes this reference; the tasklet, which runs meanwhile, only
+        // reads the size of its stack.
+        let coroutine = unsafe { (*self.coroutine.get()).as_mut() };
+        coroutine.expect("a scheduled tasklet has a coroutine").resume()
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name(), self.pid)
+    }
+}
+
+impl Waiting {
+    /// One byte of kind, seven of detail.
+    fn encode(self) -> u64 {
+        let (kind, detail) = match self {
+            Waiting::Nothing => (0, 0),
+            Waiting::Message => (1, 0),
+            Waiting::Reply(pid) => (2, pid.0),
+            Waiting::Room(pid) => (3, pid.0),
+            Waiting::End(pid) => (4, pid.0),
+            Waiting::Readable(fd) => (5, fd as u64),
+            Waiting::Writable(fd) => (6, fd as u64),
+            Waiting::Lock => (7, 0),
+            Waiting::Event => (8, 0),
+            Waiting::Permit => (9, 0),
+            Waiting::Thread => (10, 0),
+            Waiting::Time => (11, 0),
+        };
+        kind << 56 | detail & ((1 << 56) - 1)
+    }
+
+    fn decode(code: u64) -> Self {
+        let detail = code & ((1 << 56) - 1);
+        match code >> 56 {
+            1 => Waiting::Message,
+            2 => Waiting::Reply(Pid(detail)),
+            3 => Waiting::Room(Pid(detail)),
+            4 => Waiting::End(Pid(detail)),
+            5 => Waiting::Readable(detail as i32),
+            6 => Waiting::Writable(detail as i32),
+            7 => Waiting::Lock,
+            8 => Waiting::Event,
+            9 => Waiting::Permit,
+            10 => Waiting::Thread,
+            11 => Waiting::Time,
+            _ => Waiting::Nothing,
+        }
+    }
+}

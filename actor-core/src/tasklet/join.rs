@@ -1,0 +1,201 @@
+//! Waiting for a tasklet's end, and its result.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::Tasklet;
+use super::core::Core;
+use super::family::Family;
+use crate::block::{self, Interrupt, Wait, Waiting};
+use crate::{JoinError, time};
+
+/// Where a tasklet leaves its result.
+pub(crate) struct Packet<T> {
+    result: Mutex<Option<Result<T, JoinError>>>,
+}
+
+impl<T> Packet<T> {
+    pub(crate) fn new() -> Arc<Packet<T>> {
+        Arc::new(Packet { result: Mutex::new(None) })
+    }
+
+    pub(crate) fn put(&self, result: Result<T, JoinError>) {
+        *self.result.lock() = Some(result);
+    }
+}
+
+/// The right to a tasklet's result.
+///
+/// It derefs to the [`Tasklet`], so it can be sent to, stopped and killed; `clone` of it is a
+/// `Tasklet`. Dropping it lets the tasklet run on; if that then panics, or returns an `io::Error` or
+/// boxed error, it is logged.
+///
+/// ```
+/// use actor_core::{JoinError, Tasklet, dispatch};
+///
+/// dispatch(|| {
+///     let sum = Tasklet::spawn(|| (1..=4).sum::<u32>());
+///     assert_eq!(sum.join().unwrap(), 10);
+///     assert!(matches!(sum.join(), Err(JoinError::Taken)));
+///
+///     let unlucky = Tasklet::spawn(|| -> u8 { panic!("no luck") });
+///     match unlucky.join() {
+///         Err(JoinError::Panicked(panic)) => assert_eq!(panic.message(), "no luck"),
+///         other => panic!("{other:?}"),
+///     }
+/// });
+/// ```
+pub struct JoinHandle<T> {
+    tasklet: Tasklet,
+    packet: Arc<Packet<T>>,
+}
+
+impl<T> JoinHandle<T> {
+    pub(crate) fn new(tasklet: Tasklet, packet: Arc<Packet<T>>) -> Self {
+        JoinHandle { tasklet, packet }
+    }
+
+    /// Waits until the tasklet has ended, and takes its result.
+    ///
+    /// A panic, a kill, and a result that was taken before are errors. While it waits the handle does
+    /// not count as a reference to the tasklet: one that sits in a receive loop, and that nobody else
+    /// can send to, ends. If the caller is asked to stop, it passes that on to the tasklet, if that
+    /// is its descendant, since it cannot react itself. A tasklet that joins itself waits for ever.
+    pub fn join(&self) -> Result<T, JoinError> {
+        self.wait(None)
+    }
+
+    /// As [`join`](Self::join), for at most `limit`; after [`JoinError::Timeout`] it can be joined
+    /// again.
+    pub fn join_timeout(&self, limit: Duration) -> Result<T, JoinError> {
+        self.wait(time::after(limit))
+    }
+
+    fn wait(&self, deadline: Option<Instant>) -> Result<T, JoinError> {
+        let core = self.tasklet.core();
+        wait_for_end(core, deadline).map_err(|interrupt| match interrupt {
+            Interrupt::TimedOut | Interrupt::Expired(_) => JoinError::Timeout,
+            Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => JoinError::Unwinding,
+        })?;
+        self.packet.result.lock().take().unwrap_or(Err(JoinError::Taken))
+    }
+
+    /// The tasklet.
+    pub fn tasklet(&self) -> &Tasklet {
+        &self.tasklet
+    }
+
+    /// Ties the tasklet to the handle: it is killed when the handle is dropped.
+    ///
+    /// For tasklets that make no sense without the one that spawned them. Mind that `let _ =` drops
+    /// at once.
+    pub fn kill_on_drop(self) -> KillOnDrop<T> {
+        KillOnDrop { handle: self }
+    }
+}
+
+/// Takes a handle out of the count of references for as long as it lives.
+struct Unreferenced<'a>(&'a Core);
+
+impl Drop for Unreferenced<'_> {
+    fn drop(&mut self) {
+        self.0.add_handle();
+    }
+}
+
+/// Waits until `core` has ended. The caller holds one of its handles.
+fn wait_for_end(core: &Core, deadline: Option<Instant>) -> Result<(), Interrupt> {
+    block::enter()?;
+    if core.has_ended() {
+        return Ok(());
+    }
+    let waiter = block::waiter()?;
+    let _place = core.joiners.enter(waiter);
+    core.remove_handle();
+    let _unreferenced = Unreferenced(core);
+    let wait = Wait::new(Waiting::End(core.pid), deadline);
+    let ended = || core.has_ended().then_some(());
+    match block::wait_until(wait.or_stop(), ended) {
+        Err(Interrupt::Stopping) => {
+            if block::current().is_some_and(|me| is_descendant(core, me)) {
+                core.stop();
+            }
+            block::wait_until(wait, ended)
+        }
+        waited => waited,
+    }
+}
+
+fn is_descendant(of: &Core, ancestor: &Core) -> bool {
+    let mut parent = Family::parent(of);
+    while let Some(core) = parent {
+        if core.pid == ancestor.pid {
+            return true;
+        }
+        parent = Family::parent(&core);
+    }
+    false
+}
+
+/// Waits for all of `handles` and gives their results in the same order.
+///
+/// ```
+/// use actor_core::{Tasklet, dispatch, join_all};
+///
+/// dispatch(|| {
+///     let squares = (1..=3).map(|n| Tasklet::spawn(move || n * n));
+///     let squares: Vec<i32> = join_all(squares).into_iter().map(Result::unwrap).collect();
+///     assert_eq!(squares, [1, 4, 9]);
+/// });
+/// ```
+pub fn join_all<T>(
+    handles: impl IntoIterator<Item = impl std::borrow::Borrow<JoinHandle<T>>>,
+) -> Vec<Result<T, JoinError>> {
+    // All of them first: a lazy iterator that spawns would otherwise run them one by one.
+    let handles: Vec<_> = handles.into_iter().collect();
+    handles.iter().map(|handle| handle.borrow().join()).collect()
+}
+
+impl<T> Deref for JoinHandle<T> {
+    type Target = Tasklet;
+
+    fn deref(&self) -> &Tasklet {
+        &self.tasklet
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinHandle({:?})", self.tasklet)
+    }
+}
+
+/// A [`JoinHandle`] that kills its tasklet when it is dropped.
+#[must_use = "the tasklet is killed when this is dropped"]
+pub struct KillOnDrop<T> {
+    handle: JoinHandle<T>,
+}
+
+impl<T> Deref for KillOnDrop<T> {
+    type Target = JoinHandle<T>;
+
+    fn deref(&self) -> &JoinHandle<T> {
+        &self.handle
+    }
+}
+
+impl<T> Drop for KillOnDrop<T> {
+    fn drop(&mut self) {
+        self.handle.kill();
+    }
+}
+
+impl<T> fmt::Debug for KillOnDrop<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KillOnDrop({:?})", self.handle.tasklet)
+    }
+}

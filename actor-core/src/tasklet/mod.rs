@@ -1,0 +1,388 @@
+//! Tasklets: what runs, with a stack and a mailbox of its own.
+
+pub(crate) mod builder;
+pub(crate) mod core;
+pub(crate) mod family;
+pub(crate) mod join;
+pub(crate) mod local;
+pub(crate) mod periodic;
+mod receive;
+pub(crate) mod tree;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use self::builder::TaskletBuilder;
+use self::core::Core;
+use self::family::Family;
+use self::join::JoinHandle;
+pub use self::receive::Messages;
+use self::tree::Tree;
+use crate::block::{self, Here, Wait, Waiting};
+use crate::envelope::Envelope;
+use crate::mailbox::{Mailbox, Patience};
+use crate::message::{self, Message, Pid, Recipient};
+use crate::reply::{self, Reply, ReplyTo, wait_for_reply};
+use crate::{CallError, SendError, time};
+
+/// A reference to a tasklet: to send to it, and to end it.
+///
+/// A tasklet is a thread of control with a stack and a mailbox of its own, and costs a few kilobytes.
+/// It lives on one worker for life, and gives way to the worker's others whenever it waits. Tasklets
+/// of one worker run in the order in which they became ready:
+///
+/// ```
+/// use actor_core::{Tasklet, dispatch};
+/// use std::sync::{Arc, Mutex};
+///
+/// let said = Arc::new(Mutex::new(Vec::new()));
+/// let log = said.clone();
+/// dispatch(move || {
+///     for name in ["A", "B"] {
+///         let log = log.clone();
+///         Tasklet::spawn(move || {
+///             log.lock().unwrap().push(format!("Hello {name}"));
+///             Tasklet::yield_now();
+///             log.lock().unwrap().push(format!("Goodbye {name}"));
+///         });
+///     }
+/// });
+/// assert_eq!(*said.lock().unwrap(), ["Hello A", "Hello B", "Goodbye A", "Goodbye B"]);
+/// ```
+///
+/// References are cheap to clone and compare by identity. As long as there is one, the tasklet's
+/// receive loop goes on; when the last has gone, nobody can send to it any more, and the loop ends.
+pub struct Tasklet {
+    core: Arc<Core>,
+}
+
+impl Tasklet {
+    pub(crate) fn new(core: Arc<Core>) -> Tasklet {
+        core.add_handle();
+        Tasklet { core }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    // Spawning ----------------------------------------------------------------------------------
+
+    /// Spawns a tasklet that runs `f`, on the caller's worker. The caller goes on; the new one runs
+    /// when its turn comes.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be spawned: there are too many, or no [`dispatch`](crate::dispatch) runs. Use
+    /// [`builder`](Self::builder) to get an error instead.
+    pub fn spawn<F, T>(f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Tasklet::builder().spawn(f).unwrap_or_else(|error| panic!("cannot spawn a tasklet: {error}"))
+    }
+
+    /// Settings for a tasklet to be spawned.
+    pub fn builder() -> TaskletBuilder {
+        TaskletBuilder::new()
+    }
+
+    /// A builder whose mailbox is settled: `Tasklet::builder().mailbox(mailbox)`.
+    pub fn with_mailbox(mailbox: Mailbox) -> TaskletBuilder {
+        Tasklet::builder().mailbox(mailbox)
+    }
+
+    // The current tasklet -----------------------------------------------------------------------
+
+    /// The tasklet that the caller runs in.
+    ///
+    /// # Panics
+    ///
+    /// Outside one; see [`try_current`](Self::try_current).
+    pub fn current() -> Tasklet {
+        Tasklet::try_current().expect("Tasklet::current was called outside a tasklet")
+    }
+
+    /// The tasklet that the caller runs in; `None` on a plain thread.
+    pub fn try_current() -> Option<Tasklet> {
+        block::current().map(|core| Tasklet::new(core.strong()))
+    }
+
+    /// Lets the others run that are ready, and goes on after them. On a plain thread, as
+    /// [`std::thread::yield_now`].
+    pub fn yield_now() {
+        block::touch();
+        match block::here() {
+            Here::Tasklet(local, core) if !std::thread::panicking() => {
+                core.yield_now(local);
+                core.check_kill(local);
+            }
+            Here::Tasklet(..) | Here::Driver => {}
+            Here::Thread => std::thread::yield_now(),
+        }
+    }
+
+    /// Waits for `time`, never less. While the tasklet unwinds it returns at once.
+    pub fn sleep(time: Duration) {
+        let Some(until) = time::after(time) else {
+            // Beyond what the clock can tell: until a kill, or the deadline of a block around it.
+            return Tasklet::sleep(Duration::from_secs(u32::MAX.into()));
+        };
+        let slept = block::enter().and_then(|()| {
+            let wait = Wait::new(Waiting::Time, Some(until));
+            match block::wait_until(wait, || None::<()>) {
+                Err(block::Interrupt::TimedOut | block::Interrupt::Unwinding) => Ok(()),
+                waited => waited,
+            }
+        });
+        slept.unwrap_or_else(|interrupt| interrupt.raise("sleep"));
+    }
+
+    /// Whether the current tasklet has been asked to stop. `false` on a plain thread.
+    pub fn is_stopping() -> bool {
+        block::current().is_some_and(Core::is_stopping)
+    }
+
+    /// Runs `f` without being killed: a kill that comes meanwhile is carried out at the first
+    /// operation after it. For steps that must not be left half done. Time-outs are not held off.
+    ///
+    /// ```
+    /// use actor_core::{JoinError, Tasklet, dispatch};
+    /// use std::time::Duration;
+    ///
+    /// dispatch(|| {
+    ///     let (tell, told) = std::sync::mpsc::channel();
+    ///     let careful = Tasklet::spawn(move || {
+    ///         Tasklet::shield(|| {
+    ///             Tasklet::sleep(Duration::from_millis(1));
+    ///             tell.send("done").unwrap();
+    ///         });
+    ///         Tasklet::yield_now();
+    ///         tell.send("not reached").unwrap();
+    ///     });
+    ///     Tasklet::yield_now(); // it sleeps now
+    ///     careful.kill();
+    ///     assert!(matches!(careful.join(), Err(JoinError::Killed)));
+    ///     assert_eq!(told.iter().collect::<Vec<_>>(), ["done"]);
+    /// });
+    /// ```
+    pub fn shield<R>(f: impl FnOnce() -> R) -> R {
+        struct Lower<'a>(&'a Core);
+        impl Drop for Lower<'_> {
+            fn drop(&mut self) {
+                // SAFETY: the tasklet itself.
+                let shields = unsafe { &self.0.home_state().shields };
+                shields.set(shields.get() - 1);
+            }
+        }
+        let Some(core) = block::current() else { return f() };
+        // SAFETY: the tasklet itself.
+        let shields = unsafe { &core.home_state().shields };
+        shields.set(shields.get() + 1);
+        let _lower = Lower(core);
+        f()
+    }
+
+    // Messages ----------------------------------------------------------------------------------
+
+    /// Sends `message`; see [`Recipient::send`].
+    ///
+    /// A tasklet takes messages of any class. Those that its receive loop has no arm for are dropped,
+    /// counted and logged; hand out a [`recipient`](Self::recipient) where that matters.
+    pub fn send<M: Message>(&self, message: M) -> Result<(), SendError<M>> {
+        message::send(self, message)
+    }
+
+    /// Sends `message` without ever waiting; see [`Recipient::try_send`].
+    pub fn try_send<M: Message>(&self, message: M) -> Result<(), SendError<M>> {
+        message::try_send(self, message)
+    }
+
+    /// Sends `message` and waits for the answer; see [`Recipient::call`].
+    ///
+    /// A tasklet that calls itself gets [`CallError::Deadlock`]. Longer cycles of calls wait for
+    /// ever unless one of them has a deadline.
+    pub fn call<M: Message>(&self, message: M) -> Result<M::Reply, CallError> {
+        message::call(self, message, None)
+    }
+
+    /// As [`call`](Self::call), for at most `limit`; see [`Recipient::call_timeout`].
+    pub fn call_timeout<M: Message>(
+        &self,
+        message: M,
+        limit: Duration,
+    ) -> Result<M::Reply, CallError> {
+        message::call(self, message, time::after(limit))
+    }
+
+    /// Sends a message that carries the right to answer inside, and waits for the answer. For
+    /// messages that are enums, each of whose variants is answered with a type of its own.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, ReplyTo, Tasklet, dispatch, match_message};
+    /// #[derive(Message)]
+    /// enum Ask {
+    ///     Name(ReplyTo<String>),
+    ///     Age(ReplyTo<u8>),
+    /// }
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let person = Tasklet::spawn(|| {
+    ///         for message in Tasklet::receive() {
+    ///             match_message!(match message {
+    ///                 Ask::Name(reply) => reply.send("Ada".into()),
+    ///                 Ask::Age(reply) => reply.send(36),
+    ///             });
+    ///         }
+    ///     });
+    ///     assert_eq!(person.call_with(Ask::Name).unwrap(), "Ada");
+    ///     assert_eq!(person.call_with(Ask::Age).unwrap(), 36);
+    /// });
+    /// # }
+    /// ```
+    pub fn call_with<M, T>(&self, make: impl FnOnce(ReplyTo<T>) -> M) -> Result<T, CallError>
+    where
+        M: Message,
+        T: Send + 'static,
+    {
+        block::enter().map_err(reply::interrupted)?;
+        let waiter = block::waiter().map_err(reply::interrupted)?;
+        let (to, reply) = Reply::pair(waiter);
+        self.send(make(to))?;
+        wait_for_reply(reply, self.pid(), None)
+    }
+
+    /// Sends a message on as it came, with the right to answer it if it is a call.
+    pub fn forward(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
+        self.core.send(envelope, Patience::Policy)
+    }
+
+    /// A reference through which only messages of the class `M` can be sent.
+    pub fn recipient<M: Message>(&self) -> Recipient<M> {
+        self.into()
+    }
+
+    // Identity ----------------------------------------------------------------------------------
+
+    /// Its identity.
+    pub fn pid(&self) -> Pid {
+        self.core.pid
+    }
+
+    /// What it is called: after its function, or as the builder was told.
+    pub fn name(&self) -> &str {
+        self.core.name()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_alive(&self) -> bool {
+        !self.core.has_ended()
+    }
+
+    /// The tasklet that spawned it, or the nearest of that one's ancestors that lives; `None` for the
+    /// main tasklet, and for those that plain threads spawned.
+    pub fn parent(&self) -> Option<Tasklet> {
+        Family::parent(&self.core).map(Tasklet::new)
+    }
+
+    /// Its children that live, in the order in which they were spawned.
+    pub fn children(&self) -> Vec<Tasklet> {
+        Family::children(&self.core).into_iter().map(Tasklet::new).collect()
+    }
+
+    /// It and its descendants, with what each waits for; to be printed.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let idle = Tasklet::builder().name("idle").spawn(|| Tasklet::receive().count()).unwrap();
+    ///     Tasklet::yield_now();
+    ///     let tree = Tasklet::current().tree().to_string();
+    ///     assert!(tree.contains("idle") && tree.contains("waits for a message"), "{tree}");
+    ///     drop(idle);
+    /// });
+    /// ```
+    pub fn tree(&self) -> Tree {
+        Tree::of(vec![self.core.clone()])
+    }
+
+    /// A reference that does not keep the receive loop going.
+    pub fn downgrade(&self) -> WeakTasklet {
+        WeakTasklet { core: Arc::downgrade(&self.core) }
+    }
+
+    // Ending ------------------------------------------------------------------------------------
+
+    /// Asks it to end in order.
+    ///
+    /// Its mailbox takes no more messages, and its receive loop ends after those that are there;
+    /// [`is_stopping`](Self::is_stopping) tells it in other places. When it has ended, its children
+    /// are asked, and so on down the tree. Stopping is not a message, so no catch-all arm can swallow
+    /// it. What neither receives nor asks runs on.
+    pub fn stop(&self) {
+        self.core.stop();
+    }
+
+    /// Ends it at its next operation, by unwinding: its destructors run, no panic is reported, and
+    /// [`join`](JoinHandle::join) gives [`JoinError::Killed`](crate::JoinError::Killed).
+    ///
+    /// One that waits is woken for it. One that computes without an operation runs on until it comes
+    /// to one. Killing the current tasklet unwinds at its next operation, not here.
+    pub fn kill(&self) {
+        self.core.kill();
+    }
+}
+
+impl Clone for Tasklet {
+    fn clone(&self) -> Self {
+        Tasklet::new(self.core.clone())
+    }
+}
+
+impl Drop for Tasklet {
+    fn drop(&mut self) {
+        self.core.remove_handle();
+    }
+}
+
+impl PartialEq for Tasklet {
+    fn eq(&self, other: &Self) -> bool {
+        self.pid() == other.pid()
+    }
+}
+
+impl Eq for Tasklet {}
+
+impl Hash for Tasklet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.pid().hash(state);
+    }
+}
+
+impl fmt::Debug for Tasklet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.core.fmt(f)
+    }
+}
+
+/// A reference to a tasklet that does not keep its receive loop going.
+#[derive(Clone, Debug)]
+pub struct WeakTasklet {
+    core: Weak<Core>,
+}
+
+impl WeakTasklet {
+    /// The tasklet, unless it has ended.
+    ///
+    /// If no other reference was left, its receive loop may have ended already, and it with it soon.
+    pub fn upgrade(&self) -> Option<Tasklet> {
+        let core = self.core.upgrade()?;
+        (!core.has_ended()).then(|| Tasklet::new(core))
+    }
+}

@@ -1,0 +1,169 @@
+//! The receive loop.
+
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use super::Tasklet;
+use super::core::Core;
+use crate::block::{self, Interrupt, Wait, Waiting};
+use crate::envelope::Envelope;
+use crate::{ReceiveError, counters, time};
+
+impl Tasklet {
+    /// The current tasklet's messages, one after the other, waiting for each.
+    ///
+    /// The loop ends when the tasklet is asked to stop, after the messages that came before; or when
+    /// there are none left and the last reference to it has gone, so that none can come. (The main
+    /// tasklet of a program goes on waiting for a stop.)
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch, match_message};
+    /// #[derive(Message)]
+    /// struct Add(u32);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let sum = Tasklet::spawn(|| {
+    ///         let mut sum = 0;
+    ///         for message in Tasklet::receive() {
+    ///             match_message!(match message {
+    ///                 Add(n) => sum += n,
+    ///             });
+    ///         }
+    ///         sum
+    ///     });
+    ///     sum.send(Add(3)).unwrap();
+    ///     sum.send(Add(4)).unwrap();
+    ///     assert_eq!(sum.join().unwrap(), 7); // joining is no reference: the loop ends
+    /// });
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// The iterator, outside a tasklet.
+    pub fn receive() -> Messages {
+        Messages { _of_this_tasklet: PhantomData }
+    }
+
+    /// Waits for one message; [`ReceiveError::Stopped`] says that none can come any more.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tasklet.
+    pub fn receive_one() -> Result<Envelope, ReceiveError> {
+        receive(None).map_err(error)
+    }
+
+    /// Waits for one message for at most `limit`.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tasklet.
+    pub fn receive_timeout(limit: Duration) -> Result<Envelope, ReceiveError> {
+        receive(time::after(limit)).map_err(error)
+    }
+
+    /// The next message, if there is one.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tasklet.
+    pub fn try_receive() -> Option<Envelope> {
+        block::touch();
+        next(receiver())
+    }
+
+    /// How many messages wait in the current tasklet's mailbox.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tasklet.
+    pub fn pending() -> usize {
+        // SAFETY: the tasklet itself.
+        unsafe { receiver().mailbox.pending() }
+    }
+}
+
+fn error(interrupt: Interrupt) -> ReceiveError {
+    match interrupt {
+        Interrupt::TimedOut | Interrupt::Expired(_) => ReceiveError::Timeout,
+        Interrupt::Stopping | Interrupt::Unwinding | Interrupt::Outside => ReceiveError::Stopped,
+    }
+}
+
+fn receiver<'a>() -> &'a Core {
+    block::current().expect("only a tasklet can receive messages, and this is none")
+}
+
+/// Takes the next message that is worth handling.
+fn next(core: &Core) -> Option<Envelope> {
+    loop {
+        // SAFETY: the tasklet itself, as both callers got it from `receiver`.
+        let envelope = unsafe { core.mailbox.pop() }?;
+        if !envelope.is_given_up() {
+            return Some(envelope);
+        }
+        counters::SKIPPED_CALLS.add(1);
+    }
+}
+
+/// Takes the idle state of a mailbox back, also if the wait is ended by unwinding.
+struct Attentive<'a>(&'a Core);
+
+impl Drop for Attentive<'_> {
+    fn drop(&mut self) {
+        self.0.mailbox.leave_idle();
+    }
+}
+
+fn receive(deadline: Option<Instant>) -> Result<Envelope, Interrupt> {
+    let core = receiver();
+    block::enter()?;
+    if let Some(envelope) = next(core) {
+        return Ok(envelope);
+    }
+    let _attentive = Attentive(core);
+    block::wait_until(Wait::new(Waiting::Message, deadline), || {
+        core.mailbox.leave_idle();
+        loop {
+            // Asked before the look at the mailbox: what was sent before the last reference went, or
+            // before a stop, is found by that look.
+            let over = core.mailbox.is_closed() || core.is_unreachable();
+            if let Some(envelope) = next(core) {
+                return Some(Ok(envelope));
+            }
+            if over {
+                return Some(Err(Interrupt::Stopping));
+            }
+            // Idle: the next message, the stop, or the loss of the last reference wakes. If one of
+            // them has come since the look, look again.
+            if core.mailbox.go_idle() {
+                return None;
+            }
+        }
+    })?
+}
+
+/// The current tasklet's messages; see [`Tasklet::receive`].
+#[derive(Debug)]
+#[must_use = "messages are received by iterating"]
+pub struct Messages {
+    /// Not `Send`: it is the tasklet it is used in whose messages these are.
+    _of_this_tasklet: PhantomData<*const ()>,
+}
+
+impl Iterator for Messages {
+    type Item = Envelope;
+
+    /// Waits for the next message. An expired [`timeout`](crate::timeout()) around it unwinds to the
+    /// edge of that block.
+    fn next(&mut self) -> Option<Envelope> {
+        match receive(None) {
+            Ok(envelope) => Some(envelope),
+            Err(Interrupt::Stopping | Interrupt::Unwinding) => None,
+            Err(interrupt) => interrupt.raise("receive"),
+        }
+    }
+}

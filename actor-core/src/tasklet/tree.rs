@@ -1,0 +1,105 @@
+//! The tree of tasklets, for whoever wants to know what a program does, or why it does not end.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::core::Core;
+use super::family::Family;
+use crate::Pid;
+use crate::block::Waiting;
+use crate::tasklet::Tasklet;
+
+/// Tasklets and their descendants at one moment; see [`Tasklet::tree`].
+///
+/// Printed, it is a line for each: its name and pid, whether it runs, is ready or what it waits for,
+/// and what else is to be told of it.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    /// Each with its depth, parents before their children.
+    members: Vec<(usize, Arc<Core>)>,
+}
+
+impl Tree {
+    pub(crate) fn of(roots: Vec<Arc<Core>>) -> Tree {
+        let mut members = Vec::new();
+        // Not recursive: a tree may be deeper than a stack.
+        let mut rest: Vec<_> = roots.into_iter().rev().map(|core| (0, core)).collect();
+        while let Some((depth, core)) = rest.pop() {
+            let children = Family::children(&core);
+            members.push((depth, core));
+            rest.extend(children.into_iter().rev().map(|child| (depth + 1, child)));
+        }
+        Tree { members }
+    }
+
+    pub(crate) fn into_members(self) -> impl Iterator<Item = Arc<Core>> {
+        self.members.into_iter().map(|(_, core)| core)
+    }
+
+    /// The tasklets, parents before their children, each with its depth below the root.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, Tasklet)> + '_ {
+        self.members.iter().map(|(depth, core)| (*depth, Tasklet::new(core.clone())))
+    }
+}
+
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (depth, core) in &self.members {
+            write!(f, "{:indent$}{core:?} ", "", indent = depth * 2)?;
+            self.describe(core, f)?;
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Tree {
+    fn describe(&self, core: &Core, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if core.has_ended() {
+            return f.write_str("has ended");
+        }
+        match core.waits_for() {
+            _ if !core.wake.is_parked() => f.write_str("runs")?,
+            Waiting::Nothing => f.write_str("waits")?,
+            Waiting::Message => f.write_str("waits for a message")?,
+            Waiting::Reply(of) => write!(f, "waits for a reply of {}", self.name(of))?,
+            Waiting::Room(of) => write!(f, "waits for room in the mailbox of {}", self.name(of))?,
+            Waiting::End(of) => write!(f, "waits for the end of {}", self.name(of))?,
+            Waiting::Readable(fd) => write!(f, "waits to read from descriptor {}", file(fd))?,
+            Waiting::Writable(fd) => write!(f, "waits to write to descriptor {}", file(fd))?,
+            Waiting::Lock => f.write_str("waits for a lock")?,
+            Waiting::Event => f.write_str("waits for an event")?,
+            Waiting::Permit => f.write_str("waits for a permit")?,
+            Waiting::Thread => f.write_str("waits for a thread of the pool")?,
+            Waiting::Time => f.write_str("waits for a time")?,
+        }
+        write!(f, ", on worker {}", core.home)?;
+        for (is_so, what) in [
+            (core.daemon, ", daemon"),
+            (core.is_stopping(), ", stopping"),
+            (core.is_killed(), ", killed"),
+        ] {
+            if is_so {
+                f.write_str(what)?;
+            }
+        }
+        for (class, count) in core.ignored.lock().iter() {
+            write!(f, ", has no arm for {count} of {class}")?;
+        }
+        Ok(())
+    }
+
+    /// Name and pid, if it is one of these; of others only the pid is known.
+    fn name(&self, pid: Pid) -> String {
+        let member = self.members.iter().find(|(_, core)| core.pid == pid);
+        member.map_or_else(|| pid.to_string(), |(_, core)| format!("{core:?}"))
+    }
+}
+
+/// A descriptor, and what the system says of it: `socket:[12345]`, or a path.
+fn file(fd: i32) -> String {
+    match std::fs::read_link(format!("/proc/self/fd/{fd}")) {
+        Ok(target) => format!("{fd} ({})", target.display()),
+        Err(_) => fd.to_string(),
+    }
+}

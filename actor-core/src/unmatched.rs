@@ -1,0 +1,54 @@
+//! Messages that no arm of a receive loop takes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use crate::envelope::Envelope;
+use crate::{CallError, block, counters};
+
+/// What happens to a message that no arm of a [`match_message!`](crate::match_message) without a
+/// catch-all takes.
+///
+/// A call ends with [`CallError::Unanswered`] in each case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unmatched {
+    /// It is dropped and counted, and logged once for each class and tasklet.
+    #[default]
+    Log,
+    /// The tasklet that received it panics. For tests.
+    Panic,
+    /// It is dropped and counted.
+    Ignore,
+}
+
+static POLICY: AtomicU8 = AtomicU8::new(Unmatched::Log as u8);
+
+pub(crate) fn set_policy(policy: Unmatched) {
+    POLICY.store(policy as u8, Ordering::Relaxed);
+}
+
+/// How many messages of which class a tasklet has not taken.
+pub(crate) type Ignored = BTreeMap<&'static str, u64>;
+
+/// Disposes of a message that no arm has taken.
+pub(crate) fn unmatched(envelope: Envelope) {
+    counters::UNMATCHED.add(1);
+    let class = envelope.class();
+    envelope.fail(CallError::Unanswered);
+    let receiver = block::current();
+    let first = receiver.is_none_or(|core| {
+        let mut ignored = core.ignored.lock();
+        let count = ignored.entry(class).or_default();
+        *count += 1;
+        *count == 1
+    });
+    let name = receiver.map_or("a thread", |core| core.name());
+    let policy = POLICY.load(Ordering::Relaxed);
+    if policy == Unmatched::Panic as u8 {
+        panic!("{name}: no arm takes a message of the class {class}");
+    }
+    if first && policy == Unmatched::Log as u8 {
+        tracing::warn!(tasklet = name, class, "no arm takes messages of this class");
+    }
+}

@@ -1,0 +1,513 @@
+//! A worker: a thread, its run queue, its inbox, its timers and its poll.
+//!
+//! The [driver](drive) resumes one tasklet after the other in the order in which they became ready,
+//! and waits for events when there is none. What one worker wants of another (wake this tasklet, start
+//! that one, forget this descriptor) goes through the other's inbox, and rings its doorbell only if
+//! it sleeps.
+//!
+//! **Turns.** A slice of time belongs to the worker, not to a tasklet. Every operation counts; every
+//! 16th looks at the clock, and when the slice is used up, whoever runs polls the worker's events,
+//! timers and inbox inline. Nobody leaves the run queue for that, so a turn changes no order; and it
+//! comes even if no tasklet ever waits.
+
+use std::cell::{Cell, RefCell, RefMut};
+use std::collections::VecDeque;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{io, mem};
+
+use crossbeam_utils::CachePadded;
+
+use crate::queue::{Kind, Link, Push, Queue};
+use crate::reactor::Sources;
+use crate::substrate::{Coroutine, NestedPoll};
+use crate::tasklet::core::Core;
+use crate::timers::{Action, Timers};
+use crate::{pool, reactor, time};
+
+/// How long tasklets may run before somebody polls.
+const SLICE: Duration = Duration::from_micros(200);
+/// How many operations pass between two looks at the clock.
+const OPERATIONS_PER_LOOK: u32 = 16;
+/// How many finished tasklets' stacks a worker keeps for new ones.
+pub(crate) const POOLED_STACKS: usize = 256;
+/// How many events one system call fetches.
+const EVENTS: usize = 256;
+
+/// The part of a worker that other threads reach.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Tasklets to schedule and commands to run. Idle only while the driver waits.
+    inbox: Queue,
+    /// An eventfd in the worker's epoll, written to wake a driver that waits.
+    bell: OwnedFd,
+    /// The worker's epoll; −1 until its driver has made it.
+    epoll: AtomicI32,
+    /// Tasklets that live here; placement goes by it.
+    pub(crate) tasklets: AtomicUsize,
+}
+
+static WORKERS: OnceLock<Box<[CachePadded<Shared>]>> = OnceLock::new();
+
+/// Prepares the shared parts of `count` workers.
+pub(crate) fn create(count: usize) -> io::Result<()> {
+    let mut workers = Vec::with_capacity(count);
+    for _ in 0..count {
+        // SAFETY: plain system call.
+        let bell = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+        let bell = owned(bell)?;
+        let shared = Shared {
+            inbox: Queue::new(),
+            bell,
+            epoll: AtomicI32::new(-1),
+            tasklets: AtomicUsize::new(0),
+        };
+        workers.push(CachePadded::new(shared));
+    }
+    assert!(WORKERS.set(workers.into()).is_ok(), "the workers are created once");
+    Ok(())
+}
+
+/// All workers; empty before the runtime has started.
+pub(crate) fn all() -> &'static [CachePadded<Shared>] {
+    WORKERS.get().map_or(&[], |workers| workers)
+}
+
+/// The worker with the fewest tasklets.
+pub(crate) fn least_loaded() -> usize {
+    let load = |id: &usize| all()[*id].tasklets.load(Ordering::Relaxed);
+    (0..all().len()).min_by_key(load).unwrap_or(0)
+}
+
+/// Runs `command` on this worker now, or soon on some worker if this thread is none.
+pub(crate) fn on_some_worker(command: impl FnOnce(&Local) + Send + 'static) {
+    match local() {
+        Some(local) => command(local),
+        None => post(0, command),
+    }
+}
+
+/// Runs `command` on the worker `id`, outside any tasklet.
+pub(crate) fn post(id: usize, command: impl FnOnce(&Local) + Send + 'static) {
+    let command = Command { link: Link::new(Kind::Command), run: Box::new(command) };
+    let node = NonNull::from(Box::leak(Box::new(command))).cast();
+    // SAFETY: the command has just been leaked for this, and the link is its first field.
+    unsafe { deliver(id, node) };
+}
+
+/// Puts a tasklet that is to be scheduled into its home's inbox.
+///
+/// # Safety
+///
+/// The caller has made the transition that entitles it to schedule `core` (see
+/// [`WakeState::wake`](crate::wake::WakeState::wake)), or has just created it; so the tasklet lives
+/// until it has been resumed, and its link is in no queue.
+unsafe fn post_tasklet(core: NonNull<Core>) {
+    // SAFETY: alive, as the caller promises.
+    let home = unsafe { core.as_ref() }.home;
+    // SAFETY: as above; the link is a core's first field.
+    unsafe { deliver(home, core.cast()) };
+}
+
+/// # Safety
+///
+/// As [`Queue::push`]; the node begins a [`Core`] or a [`Command`], as its kind says.
+unsafe fn deliver(id: usize, node: NonNull<Link>) {
+    let worker = &all()[id];
+    // SAFETY: as the caller promises.
+    match unsafe { worker.inbox.push(node) } {
+        Push::Queued => {}
+        Push::WakeConsumer => ring(&worker.bell),
+        Push::Closed => unreachable!("an inbox is never closed"),
+    }
+}
+
+/// Takes a descriptor out of a worker's epoll at once, and forgets its key soon.
+///
+/// The descriptor must still be open: this is what makes it safe to close it next.
+pub(crate) fn forget_descriptor(id: usize, fd: RawFd, key: u64) {
+    reactor::epoll_remove(all()[id].epoll.load(Ordering::Acquire), fd);
+    match local() {
+        Some(local) if local.id == id => local.sources().remove(key),
+        _ => post(id, move |local| local.sources().remove(key)),
+    }
+}
+
+fn ring(bell: &OwnedFd) {
+    let one = 1u64.to_ne_bytes();
+    // SAFETY: writes eight bytes of a local to an open descriptor. It cannot fail: the counter would
+    // have to overflow, and then it is readable anyway.
+    unsafe { libc::write(bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+}
+
+#[repr(C)]
+struct Command {
+    link: Link,
+    run: Box<dyn FnOnce(&Local) + Send>,
+}
+
+thread_local! {
+    static LOCAL: Cell<*const Local> = const { Cell::new(ptr::null()) };
+}
+
+/// The worker of this thread, if it is one.
+///
+/// Never inlined: a caller that has been switched out must not reuse an address of the thread-local
+/// that was computed before the switch, or it could not notice that it came back on another thread.
+#[inline(never)]
+pub(crate) fn local() -> Option<&'static Local> {
+    // SAFETY: set once, by `drive`, to a value that is leaked.
+    unsafe { LOCAL.get().as_ref() }
+}
+
+/// The part of a worker that its own thread alone touches. Lives for ever.
+pub(crate) struct Local {
+    pub(crate) id: usize,
+    shared: &'static Shared,
+    poll: NestedPoll,
+    timerfd: OwnedFd,
+    /// When the timerfd goes off, if it is armed.
+    armed: Cell<Option<Instant>>,
+    /// The tasklet that runs now; null while the driver does.
+    current: Cell<*const Core>,
+    /// Tasklets to be resumed, in order. An entry is the right to resume its tasklet, which cannot
+    /// end before; so the pointers are good.
+    ready: RefCell<VecDeque<NonNull<Core>>>,
+    timers: RefCell<Timers>,
+    /// Timers' actions that are due, to be run by the driver.
+    due: RefCell<VecDeque<Box<dyn FnOnce() + Send>>>,
+    sources: RefCell<Sources>,
+    stacks: RefCell<Vec<Coroutine>>,
+    operations: Cell<u32>,
+    slice_start: Cell<Instant>,
+}
+
+const BELL: u64 = u64::MAX;
+const TIMER: u64 = u64::MAX - 1;
+
+impl Local {
+    /// Makes this thread the worker `id`. Called once for each, by its driver.
+    pub(crate) fn install(id: usize) -> io::Result<&'static Local> {
+        let shared: &'static Shared = &all()[id];
+        // SAFETY: plain system call.
+        let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        let flags = libc::TFD_NONBLOCK | libc::TFD_CLOEXEC;
+        // SAFETY: plain system call.
+        let timerfd = owned(unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) })?;
+        let poll = NestedPoll::new(epoll, id, all().len())?;
+        let edge = (libc::EPOLLIN | libc::EPOLLET) as u32;
+        reactor::epoll_add(poll.as_raw_fd(), shared.bell.as_raw_fd(), edge, BELL)?;
+        reactor::epoll_add(poll.as_raw_fd(), timerfd.as_raw_fd(), edge, TIMER)?;
+        shared.epoll.store(poll.as_raw_fd(), Ordering::Release);
+        let local = Box::leak(Box::new(Local {
+            id,
+            shared,
+            poll,
+            timerfd,
+            armed: Cell::new(None),
+            current: Cell::new(ptr::null()),
+            ready: RefCell::default(),
+            timers: RefCell::default(),
+            due: RefCell::default(),
+            sources: RefCell::default(),
+            stacks: RefCell::default(),
+            operations: Cell::new(0),
+            slice_start: Cell::new(time::now()),
+        }));
+        LOCAL.set(local);
+        Ok(local)
+    }
+
+    pub(crate) fn epoll(&self) -> RawFd {
+        self.poll.as_raw_fd()
+    }
+
+    pub(crate) fn timers(&self) -> RefMut<'_, Timers> {
+        self.timers.borrow_mut()
+    }
+
+    pub(crate) fn sources(&self) -> RefMut<'_, Sources> {
+        self.sources.borrow_mut()
+    }
+
+    /// The tasklet that runs now; `None` in the driver.
+    pub(crate) fn current(&self) -> Option<NonNull<Core>> {
+        NonNull::new(self.current.get().cast_mut())
+    }
+
+    /// Queues a tasklet of this worker.
+    ///
+    /// # Safety
+    ///
+    /// As [`post_tasklet`].
+    unsafe fn queue(&self, core: NonNull<Core>) {
+        self.ready.borrow_mut().push_back(core);
+    }
+
+    /// Counts an operation, and takes a turn if the slice is used up.
+    pub(crate) fn count_operation(&self) {
+        let operations = self.operations.get().wrapping_add(1);
+        self.operations.set(operations);
+        if operations % OPERATIONS_PER_LOOK == 0 {
+            self.look_at_clock();
+        }
+    }
+
+    #[cold]
+    fn look_at_clock(&self) {
+        let now = Instant::now();
+        if now.saturating_duration_since(self.slice_start.get()) >= SLICE {
+            self.turn();
+        }
+    }
+
+    /// Sees to events, timers and the inbox without waiting; `true` if there were any.
+    pub(crate) fn turn(&self) -> bool {
+        let events = self.poll_events();
+        let timers = self.fire_timers();
+        let inbox = self.empty_inbox();
+        self.slice_start.set(Instant::now());
+        events || timers || inbox
+    }
+
+    fn poll_events(&self) -> bool {
+        let mut events = [const { libc::epoll_event { events: 0, u64: 0 } }; EVENTS];
+        let mut any = false;
+        loop {
+            // SAFETY: the buffer is ours and as long as we say.
+            let count = unsafe {
+                libc::epoll_wait(self.epoll(), events.as_mut_ptr(), EVENTS as libc::c_int, 0)
+            };
+            // The only error that an open epoll gives here is EINTR, with no events taken.
+            let count = usize::try_from(count).unwrap_or(0);
+            for event in &events[..count] {
+                match event.u64 {
+                    BELL => drain(&self.shared.bell),
+                    TIMER => {
+                        drain(&self.timerfd);
+                        self.armed.set(None);
+                    }
+                    key => {
+                        let source = self.sources.borrow().get(key);
+                        if let Some(source) = source {
+                            source.set_ready(event.events);
+                        }
+                    }
+                }
+            }
+            any |= count > 0;
+            if count < EVENTS {
+                return any;
+            }
+        }
+    }
+
+    fn fire_timers(&self) -> bool {
+        if self.timers.borrow().earliest().is_none() {
+            return false;
+        }
+        let now = time::now();
+        let mut any = false;
+        loop {
+            let action = self.timers.borrow_mut().pop_due(now);
+            any |= action.is_some();
+            match action {
+                None => return any,
+                // SAFETY: a tasklet takes its timer back before it goes on, so it is still parked
+                // in the wait that set this one.
+                Some(Action::Wake(core)) => unsafe { wake(core) },
+                // Not run here: this may be somebody's tasklet, which must not meet another's panic.
+                Some(Action::Run(run)) => self.due.borrow_mut().push_back(run),
+            }
+        }
+    }
+
+    fn empty_inbox(&self) -> bool {
+        let mut arrived = self.shared.inbox.take_all();
+        let any = arrived.len() > 0;
+        while let Some(node) = arrived.pop() {
+            // SAFETY: the chain owns the node.
+            match unsafe { node.as_ref() }.kind {
+                // SAFETY: of this kind only `post_tasklet` delivers.
+                Kind::Tasklet => unsafe { self.queue(node.cast()) },
+                Kind::Command => {
+                    // SAFETY: of this kind only `post` delivers, and it leaked a box.
+                    let command = unsafe { Box::from_raw(node.cast::<Command>().as_ptr()) };
+                    (command.run)(self);
+                }
+                Kind::Envelope => unreachable!("mailboxes have queues of their own"),
+            }
+        }
+        any
+    }
+
+    /// Runs the timers' actions that are due; only in the driver.
+    fn run_due(&self) {
+        loop {
+            let run = self.due.borrow_mut().pop_front();
+            let Some(run) = run else { return };
+            if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                tracing::error!("a timer's action has panicked");
+            }
+        }
+    }
+
+    /// A stack from the pool.
+    pub(crate) fn pooled_stack(&self) -> Option<Coroutine> {
+        self.stacks.borrow_mut().pop()
+    }
+
+    /// Keeps the stack of a finished tasklet, if there is room.
+    fn pool_stack(&self, coroutine: Coroutine) {
+        let mut stacks = self.stacks.borrow_mut();
+        if stacks.len() < POOLED_STACKS && coroutine.stack_size() == crate::runtime::stack_size() {
+            stacks.push(coroutine);
+        } else {
+            drop(stacks);
+            drop(coroutine);
+        }
+    }
+
+    /// Resumes a tasklet until it waits or ends.
+    fn resume(&self, core: NonNull<Core>) {
+        // SAFETY: it came from the run queue, so it lives; and if it ends, its own reference is
+        // given up by `retire` below and not before.
+        let tasklet = unsafe { core.as_ref() };
+        tasklet.wake.resumed();
+        self.current.set(core.as_ptr());
+        // SAFETY: this is the home thread, and the tasklet does not run.
+        let finished = unsafe { tasklet.home_state() }.resume();
+        self.current.set(ptr::null());
+        if finished {
+            // SAFETY: it has finished, and this is the home thread.
+            let stack = unsafe { Core::retire(core) };
+            self.shared.tasklets.fetch_sub(1, Ordering::Relaxed);
+            self.pool_stack(stack);
+        }
+    }
+
+    /// Waits until there is something to do.
+    fn sleep(&self) {
+        if time::is_virtual() && !self.advance_virtual_clock() {
+            return;
+        }
+        // From here on a delivery rings. What was delivered before makes this fail.
+        if !self.shared.inbox.go_idle() {
+            return;
+        }
+        self.arm_timer();
+        self.poll.wait();
+        self.shared.inbox.leave_idle();
+        self.slice_start.set(Instant::now());
+    }
+
+    /// Jumps to the next timer if nothing else can happen; `false` if the driver must look again.
+    fn advance_virtual_clock(&self) -> bool {
+        // The order matters: a pool thread delivers its result first and counts itself out after, so
+        // what it delivered is found by the second look if its count was gone at the first.
+        if pool::is_busy() || reactor::anybody_waits() {
+            return true;
+        }
+        if self.shared.inbox.has_nodes() {
+            return false;
+        }
+        let Some(next) = self.timers.borrow().earliest() else { return true };
+        time::jump_to(next);
+        false
+    }
+
+    fn arm_timer(&self) {
+        let Some(at) = self.timers.borrow().earliest() else { return };
+        // If it is armed for earlier, it goes off early once, and is armed again then.
+        if time::is_virtual() || self.armed.get().is_some_and(|armed| armed <= at) {
+            return;
+        }
+        // Relative to a clock read before the call, so it never goes off early; and a zero would
+        // disarm it.
+        let wait = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+        let spec = libc::itimerspec {
+            it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+            it_value: libc::timespec {
+                tv_sec: libc::time_t::try_from(wait.as_secs()).unwrap_or(libc::time_t::MAX),
+                tv_nsec: wait.subsec_nanos().into(),
+            },
+        };
+        // SAFETY: an open timerfd and a valid specification; no old value is asked for.
+        unsafe { libc::timerfd_settime(self.timerfd.as_raw_fd(), 0, &spec, ptr::null_mut()) };
+        self.armed.set(Some(at));
+    }
+}
+
+/// Runs a worker: the body of its driver. Never returns.
+pub(crate) fn drive(local: &'static Local) -> ! {
+    loop {
+        loop {
+            let next = local.ready.borrow_mut().pop_front();
+            let Some(core) = next else { break };
+            local.resume(core);
+            local.count_operation();
+            if local.shared.inbox.has_nodes() {
+                local.empty_inbox();
+            }
+            if !local.due.borrow().is_empty() {
+                local.run_due();
+            }
+        }
+        // One more look before sleeping: after a batch there usually is more, and a poll that finds
+        // it costs less than a sleep that is cut short.
+        if !local.turn() {
+            local.sleep();
+        }
+        local.run_due();
+    }
+}
+
+/// Wakes a tasklet, from any thread.
+///
+/// # Safety
+///
+/// The tasklet is alive, or the caller holds a reference to its core.
+pub(crate) unsafe fn wake(core: NonNull<Core>) {
+    // SAFETY: as the caller promises.
+    let tasklet = unsafe { core.as_ref() };
+    if tasklet.wake.wake() {
+        // SAFETY: this call has ended the park, which entitles it, and only it, to schedule.
+        unsafe { schedule(core) };
+    }
+}
+
+/// Puts a tasklet at the end of its home's run queue.
+///
+/// # Safety
+///
+/// As [`post_tasklet`].
+pub(crate) unsafe fn schedule(core: NonNull<Core>) {
+    // SAFETY: alive, as the caller promises.
+    let home = unsafe { core.as_ref() }.home;
+    match local() {
+        // SAFETY: as the caller promises.
+        Some(local) if local.id == home => unsafe { local.queue(core) },
+        // SAFETY: as the caller promises.
+        _ => unsafe { post_tasklet(core) },
+    }
+}
+
+/// Empties a counter descriptor. It is edge-triggered, so this only keeps its count low.
+fn drain(fd: &OwnedFd) {
+    let mut count = [0u8; mem::size_of::<u64>()];
+    // SAFETY: reads eight bytes into a local; EAGAIN is as good as success.
+    unsafe { libc::read(fd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+}
+
+/// Takes ownership of a descriptor that a system call has just returned.
+fn owned(fd: RawFd) -> io::Result<OwnedFd> {
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: not negative, so it is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

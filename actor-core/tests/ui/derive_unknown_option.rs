@@ -1,0 +1,13 @@
+extern crate actor_core as concurrence;
+
+use concurrence::Message;
+
+#[derive(Message)]
+#[message(replay = u64)]
+struct Get;
+
+#[derive(Message)]
+#[message(remote = "get")]
+struct Remote;
+
+fn main() {}

@@ -1,0 +1,97 @@
+//! Why no connection came about.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+/// Why a [`Connector`](super::Connector) has no connection to give.
+///
+/// Turns into an [`io::Error`] of the kind of the last attempt's, which keeps this as its source.
+///
+/// ```
+/// use actor_net::{ConnectError, Connector};
+/// use std::io;
+///
+/// # let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+/// let error = Connector::connect(("127.0.0.1", port)).unwrap_err();
+/// assert_eq!(error.attempts()[0].address.port(), port);
+/// assert_eq!(io::Error::from(error).kind(), io::ErrorKind::ConnectionRefused);
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The name could not be resolved.
+    Resolve(io::Error),
+    /// The name stands for no address.
+    NoAddress,
+    /// Every address was tried, and none accepted.
+    Failed {
+        /// What was tried, in order; at least one.
+        attempts: Vec<Attempt>,
+    },
+    /// The time was over before an address accepted.
+    TimedOut {
+        /// What was tried, in order; none if the time was over before the name was resolved.
+        attempts: Vec<Attempt>,
+    },
+}
+
+/// One address that was tried in vain.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The address.
+    pub address: SocketAddr,
+    /// What came of it.
+    pub error: io::Error,
+}
+
+impl ConnectError {
+    /// What was tried, in order.
+    pub fn attempts(&self) -> &[Attempt] {
+        match self {
+            ConnectError::Failed { attempts } | ConnectError::TimedOut { attempts } => attempts,
+            ConnectError::Resolve(_) | ConnectError::NoAddress => &[],
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Resolve(error) => write!(f, "cannot resolve the name: {error}"),
+            ConnectError::NoAddress => f.write_str("the name resolved to no address"),
+            ConnectError::Failed { .. } => f.write_str("cannot connect"),
+            ConnectError::TimedOut { .. } => f.write_str("connecting took too long"),
+        }?;
+        let mut separator = ": ";
+        for Attempt { address, error } in self.attempts() {
+            write!(f, "{separator}{address}: {error}")?;
+            separator = "; ";
+        }
+        Ok(())
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            ConnectError::Resolve(error) => Some(error),
+            _ => Some(&self.attempts().last()?.error),
+        }
+    }
+}
+
+impl From<ConnectError> for io::Error {
+    fn from(error: ConnectError) -> io::Error {
+        let kind = match &error {
+            ConnectError::Resolve(error) => error.kind(),
+            ConnectError::NoAddress => io::ErrorKind::InvalidInput,
+            ConnectError::TimedOut { .. } => io::ErrorKind::TimedOut,
+            ConnectError::Failed { attempts } => attempts
+                .last()
+                .map_or(io::ErrorKind::Other, |attempt| attempt.error.kind()),
+        };
+        io::Error::new(kind, error)
+    }
+}

@@ -1,0 +1,137 @@
+//! [`Connector`]: from a name to a connection.
+
+mod error;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use actor_core::{time, timeout};
+use actor_io::{TcpStream, ToAddrs};
+
+pub use error::{Attempt, ConnectError};
+
+/// Connects to a server by a name that may stand for several addresses.
+///
+/// ```
+/// use actor_net::Connector;
+/// use std::time::Duration;
+///
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let port = listener.local_addr().unwrap().port();
+/// let connector = Connector::builder().timeout(Duration::from_secs(5));
+/// let stream = connector.connect(("localhost", port)).unwrap();
+/// assert!(stream.nodelay().unwrap());
+/// ```
+#[derive(Debug)]
+pub struct Connector;
+
+impl Connector {
+    /// Connects to the first of these addresses that accepts, without a limit of time other than
+    /// the system's own; `TCP_NODELAY` is set.
+    ///
+    /// ```
+    /// use actor_net::{ConnectError, Connector};
+    ///
+    /// # let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    /// let error = Connector::connect(("127.0.0.1", port)).unwrap_err();
+    /// assert!(matches!(&error, ConnectError::Failed { attempts } if attempts.len() == 1));
+    /// ```
+    pub fn connect(addr: impl ToAddrs) -> Result<TcpStream, ConnectError> {
+        Connector::builder().connect(addr)
+    }
+
+    /// A connector with options.
+    pub fn builder() -> ConnectorBuilder {
+        ConnectorBuilder {
+            timeout: None,
+            nodelay: true,
+        }
+    }
+}
+
+/// The options of a [`Connector`]; can be used again and again.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it connects"]
+pub struct ConnectorBuilder {
+    timeout: Option<Duration>,
+    nodelay: bool,
+}
+
+impl ConnectorBuilder {
+    /// Limits the whole: the look-up of the name and all attempts. Each address gets an equal share
+    /// of the time that is left when its turn comes, so that one that does not answer leaves some
+    /// for the others.
+    ///
+    /// ```
+    /// use actor_net::{ConnectError, Connector};
+    /// use std::time::Duration;
+    ///
+    /// # let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    /// # listener.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    /// # listener.listen(0).unwrap();
+    /// # let busy = listener.local_addr().unwrap().as_socket().unwrap();
+    /// # let _filler = std::net::TcpStream::connect(busy).unwrap();
+    /// let connector = Connector::builder().timeout(Duration::from_millis(20));
+    /// let error = connector.connect(busy).unwrap_err();
+    /// assert!(matches!(error, ConnectError::TimedOut { .. }));
+    /// ```
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Whether small writes are sent at once (`TCP_NODELAY`). On by default.
+    pub fn nodelay(mut self, nodelay: bool) -> Self {
+        self.nodelay = nodelay;
+        self
+    }
+
+    /// Connects to the first of these addresses that accepts, in the order given.
+    pub fn connect(&self, addr: impl ToAddrs) -> Result<TcpStream, ConnectError> {
+        // A limit beyond what the clock can tell is none.
+        let deadline = self
+            .timeout
+            .and_then(|limit| time::now().checked_add(limit));
+        let addrs = match self.timeout {
+            Some(limit) => timeout(limit, || addr.to_addrs()),
+            None => addr.to_addrs(),
+        };
+        let addrs = addrs.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => ConnectError::TimedOut {
+                attempts: Vec::new(),
+            },
+            _ => ConnectError::Resolve(error),
+        })?;
+        if addrs.is_empty() {
+            return Err(ConnectError::NoAddress);
+        }
+        let mut attempts = Vec::new();
+        for (index, &address) in addrs.iter().enumerate() {
+            let attempt = match share_of(deadline, addrs.len() - index) {
+                None => TcpStream::connect(address),
+                Some(share) if share.is_zero() => return Err(ConnectError::TimedOut { attempts }),
+                Some(share) => TcpStream::connect_timeout(&address, share),
+            };
+            let connected = attempt.and_then(|stream| {
+                stream.set_nodelay(self.nodelay)?;
+                Ok(stream)
+            });
+            match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => attempts.push(Attempt { address, error }),
+            }
+        }
+        let over = deadline.is_some_and(|at| time::now() >= at);
+        Err(if over {
+            ConnectError::TimedOut { attempts }
+        } else {
+            ConnectError::Failed { attempts }
+        })
+    }
+}
+
+/// How long the next of `addresses` may take; none if that does not matter.
+fn share_of(deadline: Option<Instant>, addresses: usize) -> Option<Duration> {
+    let left = deadline?.saturating_duration_since(time::now());
+    Some(left / u32::try_from(addresses).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,38 @@
+//! Servers whose connections are tasklets, and clients that find their server.
+//!
+//! A [`Server`] accepts connections and runs a handler for each, in a tasklet of its own with a
+//! mailbox of its own: the handler reads and writes as if it were alone in the world, and can be
+//! sent messages, stopped, killed and looked up in the tree like any other tasklet. A [`Connector`]
+//! is the other side: it resolves a name and tries its addresses in turn under one deadline.
+//!
+//! ```
+//! use std::io::{self, BufRead, Write};
+//! use actor_io::{BufferedStream, TcpStream};
+//! use actor_net::{Connector, Server};
+//! use std::time::Duration;
+//!
+//! fn echo(stream: TcpStream) -> io::Result<()> {
+//!     let mut stream = BufferedStream::new(stream);
+//!     while let Some(line) = stream.reader().read_line()? {
+//!         stream.writer().write_line(line)?;
+//!         stream.flush()?;
+//!     }
+//!     Ok(())
+//! }
+//!
+//! actor_core::dispatch(|| -> io::Result<()> {
+//!     let server = Server::bind("127.0.0.1:0")?.spawn(echo)?;
+//!     let mut client = BufferedStream::new(Connector::connect(server.local_addr())?);
+//!     client.writer().write_line("hello")?;
+//!     client.flush()?;
+//!     assert_eq!(client.reader().read_line()?.as_deref(), Some("hello"));
+//!     drop(client);
+//!     server.shutdown(Duration::from_secs(5))
+//! });
+//! ```
+
+mod connector;
+mod server;
+
+pub use connector::{Attempt, ConnectError, Connector, ConnectorBuilder};
+pub use server::{DEFAULT_BACKLOG, DEFAULT_LINGER, Server, ServerBuilder, ServerHandle};

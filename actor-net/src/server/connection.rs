@@ -1,0 +1,254 @@
+//! The life of one connection.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actor_core::{BoxError, Outcome, Placement, SpawnError, Tasklet, time};
+use actor_io::TcpStream;
+
+use super::builder::Settings;
+use super::connections::{Connections, Place};
+
+/// How much a peer may still send while its connection is being closed, and for how long.
+const DRAIN_BYTES: usize = 64 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+
+/// How often is looked whether the tasklets of a handler have ended: soon at first, for most do at
+/// once.
+const FIRST_NAP: Duration = Duration::from_micros(100);
+const LONGEST_NAP: Duration = Duration::from_millis(50);
+
+/// What the connections of a server have in common.
+pub(super) struct Service<H> {
+    handler: H,
+    name: String,
+    settings: Settings,
+    connections: Arc<Connections>,
+}
+
+/// Why a connection was turned away.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    TooMany { limit: usize },
+    Spawn(SpawnError),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::TooMany { limit } => write!(
+                f,
+                "the limit of {limit} connections is reached (`max_connections` sets it)"
+            ),
+            Refusal::Spawn(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl<H> Service<H> {
+    pub(super) fn new(
+        handler: H,
+        name: String,
+        settings: Settings,
+        connections: Arc<Connections>,
+    ) -> Self {
+        Service {
+            handler,
+            name,
+            settings,
+            connections,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+}
+
+impl<H, R> Service<H>
+where
+    H: Fn(TcpStream) -> R + Send + Sync + 'static,
+    R: Outcome + 'static,
+{
+    /// Gives the connection a tasklet of its own, or closes it.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Result<(), Refusal> {
+        let limit = self.settings.max_connections;
+        let Some(place) = self.connections.admit(limit) else {
+            return Err(Refusal::TooMany {
+                limit: limit.unwrap_or_default(),
+            });
+        };
+        let mut builder = Tasklet::builder()
+            .name(format!("connection {peer}"))
+            .placement(Placement::LeastLoaded);
+        if let Some(bytes) = self.settings.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        if let Some(mailbox) = self.settings.mailbox {
+            builder = builder.mailbox(mailbox);
+        }
+        let service = Arc::clone(self);
+        builder
+            .spawn(move || service.serve(place, stream, peer))
+            .map(drop)
+            .map_err(Refusal::Spawn)
+    }
+
+    /// What the connection's tasklet does.
+    fn serve(&self, place: Place, stream: TcpStream, peer: SocketAddr) {
+        place.occupy();
+        if let Err(error) = self.prepare(&stream) {
+            // The peer has gone already.
+            tracing::debug!(server = self.name, %peer, %error, "connection lost at once");
+            return;
+        }
+        let Ok(connection) = stream.try_clone() else {
+            return;
+        };
+        let offspring = Offspring;
+        let result = (self.handler)(stream);
+        if self.note(result, peer) {
+            offspring.wind_down(self.settings.linger);
+        } else {
+            drop(offspring);
+        }
+        close(connection);
+    }
+
+    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
+        if self.settings.nodelay {
+            stream.set_nodelay(true)?;
+        }
+        if let Some(limit) = self.settings.idle_timeout {
+            stream.set_read_timeout(Some(limit))?;
+            stream.set_write_timeout(Some(limit))?;
+        }
+        Ok(())
+    }
+
+    /// Logs how the handler has ended; whether it was well.
+    fn note(&self, result: R, peer: SocketAddr) -> bool {
+        let everyday = io_error_kind(&result).is_some_and(|kind| match kind {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::UnexpectedEof => true,
+            io::ErrorKind::TimedOut => self.settings.idle_timeout.is_some(),
+            _ => false,
+        });
+        let server = &self.name;
+        match result.outcome() {
+            Ok(()) => return true,
+            Err(error) if everyday || Tasklet::is_stopping() => {
+                tracing::debug!(server, %peer, error, "connection lost");
+            }
+            Err(error) => tracing::warn!(server, %peer, error, "connection failed"),
+        }
+        false
+    }
+}
+
+/// The kind of the `io::Error` that a handler has returned, where its type can be seen.
+fn io_error_kind<R: 'static>(result: &R) -> Option<io::ErrorKind> {
+    let result: &dyn Any = result;
+    if let Some(result) = result.downcast_ref::<io::Result<()>>() {
+        return result.as_ref().err().map(io::Error::kind);
+    }
+    let result = result.downcast_ref::<Result<(), BoxError>>()?;
+    let error: &(dyn Error + 'static) = &**result.as_ref().err()?;
+    error.downcast_ref::<io::Error>().map(io::Error::kind)
+}
+
+/// The tasklets that a handler has spawned. They are killed when this is dropped: when the handler
+/// fails, panics or is killed.
+struct Offspring;
+
+impl Offspring {
+    /// Asks them to stop, and kills those that still live after `linger`.
+    fn wind_down(self, linger: Duration) {
+        let connection = Tasklet::current();
+        let deadline = time::now().checked_add(linger);
+        let mut nap = FIRST_NAP;
+        loop {
+            // Anew each time: the children of one that has ended have become ours.
+            let children = connection.children();
+            if !children.iter().any(Tasklet::is_alive) {
+                return;
+            }
+            for child in &children {
+                child.stop();
+            }
+            let now = time::now();
+            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(now));
+            if left.is_zero() {
+                return;
+            }
+            Tasklet::sleep(nap.min(left));
+            nap = (nap * 2).min(LONGEST_NAP);
+        }
+    }
+}
+
+impl Drop for Offspring {
+    fn drop(&mut self) {
+        if let Some(connection) = Tasklet::try_current() {
+            kill_descendants(&connection);
+        }
+    }
+}
+
+fn kill_descendants(of: &Tasklet) {
+    for child in of.children() {
+        kill_descendants(&child);
+        child.kill();
+    }
+}
+
+/// Closes a connection so that what was sent arrives.
+///
+/// To close a socket with unread input resets the connection, and the peer may lose what it has not
+/// read yet. So the sending side ends first, and what has come in is read and thrown away. Only a
+/// peer that was still sending is waited for, briefly.
+fn close(mut connection: TcpStream) {
+    if connection.is_shared() || connection.shutdown(Shutdown::Write).is_err() {
+        return;
+    }
+    let mut waste = [0; 2048];
+    let mut drained = 0;
+    while drained < DRAIN_BYTES {
+        // Straight at the socket, which does not block.
+        match (&*connection.socket_ref()).read(&mut waste) {
+            Ok(0) => return,
+            Ok(count) => drained += count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(_) => return,
+        }
+    }
+    if drained == 0 || Tasklet::is_stopping() {
+        return;
+    }
+    let deadline = time::now() + DRAIN_TIME;
+    while drained < DRAIN_BYTES {
+        let left = deadline.saturating_duration_since(time::now());
+        if left.is_zero() || connection.set_read_timeout(Some(left)).is_err() {
+            return;
+        }
+        match connection.read(&mut waste) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => drained += count,
+        }
+    }
+}

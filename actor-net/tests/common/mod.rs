@@ -1,0 +1,108 @@
+//! What the tests share.
+
+#![allow(dead_code, unreachable_pub)]
+
+use std::io::{self, Write};
+use std::sync::{Mutex, Once, mpsc};
+use std::time::{Duration, Instant};
+
+use actor_core::{Tasklet, dispatch};
+use actor_io::{BufferedStream, TcpStream, ToAddrs};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Turns a hang into a failure; nothing waits this long otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs `test` as a main tasklet, and fails as it does.
+pub fn in_tasklet<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, result) = mpsc::channel();
+    dispatch(move || {
+        let _ = sender.send(test());
+    });
+    result.try_recv().expect("the main tasklet has panicked")
+}
+
+/// Waits in a tasklet until `condition` holds.
+pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "{what} never came");
+        Tasklet::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A client that loses patience.
+pub fn client(addr: impl ToAddrs) -> BufferedStream {
+    let stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    BufferedStream::new(stream)
+}
+
+pub fn ask(client: &mut BufferedStream, line: &str) -> io::Result<Option<String>> {
+    client.writer().write_line(line)?;
+    client.flush()?;
+    client.reader().read_line()
+}
+
+/// Whether the server has closed this connection, in whichever way.
+pub fn is_closed(client: &mut BufferedStream) -> bool {
+    match client.reader().read_line() {
+        Ok(line) => line.is_none(),
+        Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+    }
+}
+
+/// A line for a line.
+pub fn echo(stream: TcpStream) -> io::Result<()> {
+    let mut stream = BufferedStream::new(stream);
+    while let Some(line) = stream.reader().read_line()? {
+        stream.writer().write_line(line)?;
+        stream.flush()?;
+    }
+    Ok(())
+}
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Log;
+
+    fn make_writer(&self) -> Log {
+        Log
+    }
+}
+
+/// Keeps from now on what is logged, from the level of debugging on.
+pub fn keep_log() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(Log)
+            .init();
+    });
+}
+
+/// The lines logged so far that contain all of `parts`.
+pub fn logged(parts: &[&str]) -> Vec<String> {
+    let log = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    let lines = log
+        .lines()
+        .filter(|line| parts.iter().all(|part| line.contains(part)));
+    lines.map(str::to_owned).collect()
+}

@@ -1,0 +1,564 @@
+//! Pairs ours with the peers: A B A B ..., several rounds, medians, one table.
+//!
+//! A runtime has a fixed number of workers and there may be one in a process, so each measurement is
+//! a child process: this program again, told group, side and setup. Both sides get the same number
+//! of workers and the same CPUs, follow each other at once in every round (so that a machine that
+//! slows down slows all of them down), and the peer of a row is whichever of the peers' variants did
+//! best in it. A wrong result on either side ends the whole run.
+
+use std::cmp::Ordering;
+use std::env;
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::mem;
+use std::net::SocketAddr;
+use std::process::{self, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+/// How often each side is measured; a row shows the medians.
+pub(crate) const ROUNDS: usize = 5;
+
+/// A child that has not ended by then is stuck.
+const CHILD_SECONDS: u32 = 60;
+
+/// The flag that makes this program a child.
+const CHILD: &str = "--child";
+
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A set of measurements of one thing.
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    /// What is measured, in half a line.
+    pub(crate) about: &'static str,
+    pub(crate) metrics: &'static [Metric],
+    pub(crate) setups: &'static [Setup],
+    /// Ours.
+    pub(crate) ours: Side,
+    /// The peer, in all the variants of which the best counts.
+    pub(crate) peers: &'static [Side],
+    /// What this process does while the child runs: collect its figures, or load it.
+    pub(crate) drive: fn(&mut Child, Setup) -> Result<Vec<Figure>>,
+}
+
+/// One column of figures.
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) better: Better,
+}
+
+/// Which way is up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Better {
+    Lower,
+    Higher,
+}
+
+/// One implementation of what a group measures.
+pub(crate) struct Side {
+    pub(crate) name: &'static str,
+    /// Where it takes part: a runtime of one thread has no place among two workers.
+    pub(crate) setups: &'static [Setup],
+    /// Runs in the child: works and reports, or serves until it is killed.
+    pub(crate) run: fn(Setup) -> ExitCode,
+}
+
+/// A figure for the metric of that name.
+pub(crate) struct Figure {
+    pub(crate) metric: String,
+    pub(crate) value: f64,
+}
+
+impl Figure {
+    pub(crate) fn new(metric: &str, value: f64) -> Figure {
+        Figure {
+            metric: metric.to_owned(),
+            value,
+        }
+    }
+}
+
+/// Workers and CPUs, the same for every side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setup {
+    /// One worker, which shares its CPU with the load: what counts is all the work a request
+    /// causes, and nobody gains by sleeping. The steadiest figures.
+    OneCore,
+    /// One worker on a CPU of its own, the load on another.
+    OneWorker,
+    /// Two workers, placed by the system.
+    TwoWorkers,
+    /// Two workers, and the two ends of the exchange are on different ones.
+    Across,
+}
+
+impl Setup {
+    const ALL: [Setup; 4] = [
+        Setup::OneCore,
+        Setup::OneWorker,
+        Setup::TwoWorkers,
+        Setup::Across,
+    ];
+
+    /// How many workers a runtime has here.
+    pub(crate) fn workers(self) -> usize {
+        match self {
+            Setup::OneCore | Setup::OneWorker => 1,
+            Setup::TwoWorkers | Setup::Across => 2,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Setup::OneCore => "1core",
+            Setup::OneWorker => "1w",
+            Setup::TwoWorkers => "2w",
+            Setup::Across => "across",
+        }
+    }
+
+    fn from_label(label: &str) -> Option<Setup> {
+        Setup::ALL.into_iter().find(|setup| setup.label() == label)
+    }
+
+    /// The CPUs of the child and of the load, out of those this process may use.
+    fn cpus(self, available: &[usize]) -> (&[usize], &[usize]) {
+        let (first, last) = (&available[..1], &available[available.len() - 1..]);
+        match self {
+            Setup::OneCore => (first, first),
+            Setup::OneWorker => (first, last),
+            Setup::TwoWorkers | Setup::Across => (available, available),
+        }
+    }
+}
+
+// ---- the child's end ----
+
+/// What a child has been told to do.
+pub(crate) struct Task {
+    group: String,
+    side: String,
+    setup: Setup,
+}
+
+impl Task {
+    /// `None` when this process is no child.
+    pub(crate) fn from_arguments(arguments: &[String]) -> Option<Task> {
+        let [flag, group, side, setup] = arguments else {
+            return None;
+        };
+        (flag == CHILD).then_some(())?;
+        Some(Task {
+            group: group.clone(),
+            side: side.clone(),
+            setup: Setup::from_label(setup)?,
+        })
+    }
+
+    /// Runs it.
+    pub(crate) fn run(self, groups: &[&Group]) -> ExitCode {
+        // SAFETY: two calls that take integers only; SIGALRM and the parent's end then end this process.
+        unsafe {
+            libc::alarm(CHILD_SECONDS);
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        }
+        let side = groups
+            .iter()
+            .filter(|group| group.name == self.group)
+            .flat_map(|group| group.sides())
+            .find(|side| side.name == self.side);
+        match side {
+            Some(side) => (side.run)(self.setup),
+            None => {
+                eprintln!("peers: no side {} in {}", self.side, self.group);
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Tells the parent a figure.
+pub(crate) fn report(metric: &str, value: f64) {
+    println!("FIGURE {metric} {value}");
+}
+
+/// Tells the parent where this server can be reached.
+pub(crate) fn listening(address: SocketAddr) {
+    println!("LISTENING {address}");
+}
+
+/// Runs `batch` (which says how many things it did) once to warm up and then for a while, and gives
+/// the nanoseconds that one thing took.
+pub(crate) fn nanoseconds_each(mut batch: impl FnMut() -> usize) -> f64 {
+    batch();
+    let mut meter = Meter::start();
+    while meter.goes_on() {
+        meter.count(batch());
+    }
+    meter.nanoseconds_each()
+}
+
+/// Times a loop whose body cannot be a closure: that of an `async` side.
+pub(crate) struct Meter {
+    start: Instant,
+    elapsed: Duration,
+    done: usize,
+}
+
+impl Meter {
+    const TIME: Duration = Duration::from_millis(300);
+
+    pub(crate) fn start() -> Meter {
+        Meter {
+            start: Instant::now(),
+            elapsed: Duration::ZERO,
+            done: 0,
+        }
+    }
+
+    pub(crate) fn goes_on(&self) -> bool {
+        self.elapsed < Meter::TIME
+    }
+
+    pub(crate) fn count(&mut self, done: usize) {
+        self.done += done;
+        self.elapsed = self.start.elapsed();
+    }
+
+    pub(crate) fn nanoseconds_each(&self) -> f64 {
+        self.elapsed.as_nanos() as f64 / self.done as f64
+    }
+}
+
+// ---- the parent's end ----
+
+/// A running measurement.
+pub(crate) struct Child {
+    process: process::Child,
+    output: BufReader<process::ChildStdout>,
+}
+
+impl Child {
+    fn start(group: &Group, side: &Side, setup: Setup) -> Result<Child> {
+        let mut process = Command::new(env::current_exe()?)
+            .args([CHILD, group.name, side.name, setup.label()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let output = process.stdout.take().expect("stdout is piped");
+        Ok(Child {
+            process,
+            output: BufReader::new(output),
+        })
+    }
+
+    /// The address that a server has told.
+    pub(crate) fn address(&mut self) -> Result<SocketAddr> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        let address = line.trim_end().strip_prefix("LISTENING ");
+        let address =
+            address.ok_or_else(|| format!("the server said {line:?}, not where it is"))?;
+        Ok(address.parse()?)
+    }
+
+    /// The CPU time that the child has used so far, in all its threads.
+    pub(crate) fn cpu_time(&self) -> Result<Duration> {
+        let mut clock: libc::clockid_t = 0;
+        // SAFETY: all zeroes is a valid `timespec`.
+        let mut time: libc::timespec = unsafe { mem::zeroed() };
+        let pid = self.process.id() as libc::pid_t;
+        // SAFETY: `clock` is a valid place for the clock's id.
+        let status = unsafe { libc::clock_getcpuclockid(pid, &mut clock) };
+        if status != 0 {
+            return Err(io::Error::from_raw_os_error(status).into());
+        }
+        // SAFETY: `time` is a valid place for the time.
+        if unsafe { libc::clock_gettime(clock, &mut time) } != 0 {
+            return Err(io::Error::last_os_error().into());
+        }
+        Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    }
+
+    /// Whether a server still runs, as it must until it is killed.
+    fn is_running(&mut self) -> Result<bool> {
+        Ok(self.process.try_wait()?.is_none())
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        // Only a server is still there, or the child of a run that has failed.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Drives a child that measures by itself.
+pub(crate) fn collect(child: &mut Child, _: Setup) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for line in child.output.by_ref().lines() {
+        let line = line?;
+        let mut words = line.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("FIGURE"), Some(metric), Some(value)) => {
+                figures.push(Figure::new(metric, value.parse()?));
+            }
+            _ => return Err(format!("not a figure: {line:?}").into()),
+        }
+    }
+    let status = child.process.wait()?;
+    if !status.success() {
+        return Err(format!("the child ended with {status}").into());
+    }
+    Ok(figures)
+}
+
+/// Drives a child that serves: `load` is given its address.
+pub(crate) fn serve(
+    child: &mut Child,
+    load: impl FnOnce(SocketAddr, &Child) -> Result<Vec<Figure>>,
+) -> Result<Vec<Figure>> {
+    let address = child.address()?;
+    let figures = load(address, child)?;
+    if !child.is_running()? {
+        return Err("the server ended under load".into());
+    }
+    Ok(figures)
+}
+
+impl Group {
+    fn sides(&self) -> impl Iterator<Item = &Side> {
+        std::iter::once(&self.ours).chain(self.peers)
+    }
+
+    /// Measures all sides in `setup`, round by round, and gives a row a metric.
+    fn measure(&self, setup: Setup, rounds: usize) -> Result<Vec<Row>> {
+        let sides: Vec<&Side> = self
+            .sides()
+            .filter(|side| side.setups.contains(&setup))
+            .collect();
+        // samples[metric][side]
+        let mut samples = vec![vec![Vec::with_capacity(rounds); sides.len()]; self.metrics.len()];
+        for _ in 0..rounds {
+            for (position, side) in sides.iter().enumerate() {
+                let figures = self.measure_once(side, setup).map_err(|error| {
+                    format!(
+                        "{} of {} ({}): {error}",
+                        side.name,
+                        self.name,
+                        setup.label()
+                    )
+                })?;
+                for (metric, samples) in self.metrics.iter().zip(&mut samples) {
+                    let figure = figures.iter().find(|figure| figure.metric == metric.name);
+                    let figure = figure.ok_or_else(|| {
+                        format!("{} of {} gave no {}", side.name, self.name, metric.name)
+                    })?;
+                    samples[position].push(figure.value);
+                }
+            }
+        }
+        Ok(self
+            .metrics
+            .iter()
+            .zip(samples)
+            .map(|(metric, samples)| {
+                let mut results = sides.iter().zip(samples).map(|(side, samples)| Sample {
+                    side: side.name,
+                    median: median(samples),
+                });
+                let ours = results.next().expect("ours comes first");
+                let mut peers: Vec<Sample> = results.collect();
+                peers.sort_by(|one, other| metric.order(one, other));
+                Row {
+                    name: format!("{}/{}-{}", self.name, metric.name, setup.label()),
+                    unit: metric.unit,
+                    ratio: metric.ratio(&ours, &peers[0]),
+                    ours,
+                    peers,
+                }
+            })
+            .collect())
+    }
+
+    fn measure_once(&self, side: &Side, setup: Setup) -> Result<Vec<Figure>> {
+        let available = affinity()?;
+        let (child_cpus, load_cpus) = setup.cpus(&available);
+        // The child inherits what this process has when it starts.
+        set_affinity(child_cpus)?;
+        let child = Child::start(self, side, setup);
+        set_affinity(load_cpus)?;
+        let figures = child.and_then(|mut child| (self.drive)(&mut child, setup));
+        set_affinity(&available)?;
+        figures
+    }
+}
+
+impl Metric {
+    /// Puts the better first.
+    fn order(&self, one: &Sample, other: &Sample) -> Ordering {
+        match self.better {
+            Better::Lower => one.median.total_cmp(&other.median),
+            Better::Higher => other.median.total_cmp(&one.median),
+        }
+    }
+
+    fn ratio(&self, ours: &Sample, peer: &Sample) -> f64 {
+        match self.better {
+            Better::Lower => peer.median / ours.median,
+            Better::Higher => ours.median / peer.median,
+        }
+    }
+}
+
+/// A side's result in one row.
+struct Sample {
+    side: &'static str,
+    median: f64,
+}
+
+struct Row {
+    name: String,
+    unit: &'static str,
+    ours: Sample,
+    /// Never empty, the best comes first.
+    peers: Vec<Sample>,
+    /// Above 1: ours is better.
+    ratio: f64,
+}
+
+/// Runs the groups and prints one table, then its rows for programs to read.
+pub(crate) fn compare(groups: &[&Group], rounds: usize) -> Result<()> {
+    let started = Instant::now();
+    let mut rows = Vec::new();
+    println!("{}", Line(["", "ours", "peer", "", "ratio"]));
+    for group in groups {
+        println!("{}: {}", group.name, group.about);
+        for setup in group.setups {
+            for row in group.measure(*setup, rounds)? {
+                println!("{row}");
+                rows.push(row);
+            }
+            io::stdout().flush()?;
+        }
+    }
+    println!(
+        "\nmedians of {rounds} rounds, {} s; a ratio above 1 means that ours is better\n",
+        started.elapsed().as_secs()
+    );
+    for row in &rows {
+        println!("{}", row.for_programs());
+    }
+    Ok(())
+}
+
+impl Row {
+    fn for_programs(&self) -> String {
+        let (ours, peer) = (&self.ours, &self.peers[0]);
+        format!(
+            "RATIO {} {} {} {} {} {:.2}",
+            self.name,
+            plain(ours.median),
+            self.unit,
+            peer.side,
+            plain(peer.median),
+            self.ratio
+        )
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figure = |sample: &Sample| format!("{} {}", grouped(sample.median), self.unit);
+        let ratio = format!("{:.2}", self.ratio);
+        let mut peers = self.peers.iter();
+        let best = peers.next().expect("a row has a peer");
+        Line([
+            &self.name,
+            &figure(&self.ours),
+            &figure(best),
+            best.side,
+            &ratio,
+        ])
+        .fmt(f)?;
+        for other in peers {
+            f.write_str("\n")?;
+            Line(["", "", &figure(other), other.side, ""]).fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// The columns: measure, ours, the peer's, the peer, ratio.
+struct Line<'a>([&'a str; 5]);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line([name, ours, theirs, peer, ratio]) = self;
+        let line = format!("  {name:<27} {ours:>16} {theirs:>16}  {peer:<30} {ratio:>5}");
+        f.write_str(line.trim_end())
+    }
+}
+
+/// Three significant digits or the whole number.
+fn plain(value: f64) -> String {
+    match value {
+        v if v >= 100.0 => format!("{v:.0}"),
+        v if v >= 10.0 => format!("{v:.1}"),
+        v => format!("{v:.2}"),
+    }
+}
+
+/// The same, with the thousands set apart.
+fn grouped(value: f64) -> String {
+    let text = plain(value);
+    let whole = text.find('.').unwrap_or(text.len());
+    let mut grouped = String::new();
+    for (position, digit) in text.char_indices() {
+        if position > 0 && position < whole && (whole - position).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    let middle = samples.len() / 2;
+    if samples.len() % 2 == 1 {
+        samples[middle]
+    } else {
+        (samples[middle - 1] + samples[middle]) / 2.0
+    }
+}
+
+/// The CPUs that this thread may use.
+fn affinity() -> Result<Vec<usize>> {
+    // SAFETY: all zeroes is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    // SAFETY: `set` is a place of the size given.
+    if unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) } != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok((0..libc::CPU_SETSIZE as usize)
+        // SAFETY: `cpu` is below the size of the set.
+        .filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &set) })
+        .collect())
+}
+
+fn set_affinity(cpus: &[usize]) -> Result<()> {
+    // SAFETY: all zeroes is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { mem::zeroed() };
+    for cpu in cpus {
+        // SAFETY: the numbers come from `affinity` and are below the size of the set.
+        unsafe { libc::CPU_SET(*cpu, &mut set) };
+    }
+    // SAFETY: `set` is of the size given.
+    if unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) } != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! Concurrence measured beside its peers: `cargo run --release [-- GROUP...]`.
+//!
+//! Every figure comes from a process of its own that this program starts by running itself again;
+//! `harness` says how ours and the peers' are paired, `groups` holds what is measured.
+
+mod groups;
+mod harness;
+mod load;
+mod runtimes;
+
+use std::env;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: peers [--rounds N] [GROUP...]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let Some(task) = harness::Task::from_arguments(&arguments) {
+        return task.run(groups::ALL);
+    }
+    match parse(&arguments).and_then(|(rounds, groups)| harness::compare(&groups, rounds)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peers: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The number of rounds and the groups asked for: all of them unless some are named.
+fn parse(arguments: &[String]) -> harness::Result<(usize, Vec<&'static harness::Group>)> {
+    let mut rounds = harness::ROUNDS;
+    let mut chosen = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--rounds" {
+            let value = arguments.next().and_then(|n| n.parse().ok());
+            rounds = value.filter(|n| *n > 0).ok_or(USAGE)?;
+        } else {
+            chosen.push(groups::find(argument).ok_or_else(|| {
+                let known: Vec<_> = groups::ALL.iter().map(|group| group.name).collect();
+                format!(
+                    "no group `{argument}`, there are {}\n{USAGE}",
+                    known.join(", ")
+                )
+            })?);
+        }
+    }
+    if chosen.is_empty() {
+        chosen.extend(groups::ALL);
+    }
+    Ok((rounds, chosen))
+}

@@ -1,0 +1,203 @@
+//! Network services written as actors, in plain blocking-looking Rust, without `async`.
+//!
+//! A program is made of *tasklets*: functions with a stack and a mailbox of their own, of which
+//! thousands share a few worker threads. A tasklet that waits (for a message, a socket, a lock,
+//! a time) lets the others of its worker run. That is all there is to it: no executor to choose,
+//! no `await`, no second set of libraries.
+//!
+//! This page is a tour. Each step ends with the place to read on.
+//!
+//! # Tasklets
+//!
+//! [`dispatch`] runs the main tasklet, and returns when that and all the others have ended.
+//! [`Tasklet::spawn`] starts another on the same worker; it runs when its turn comes. Tasklets
+//! take turns round robin, and one's turn ends when it waits or yields.
+//!
+//! ```
+//! use concurrence::{Tasklet, dispatch};
+//!
+//! # let code =
+//! dispatch(|| {
+//!     let six = Tasklet::spawn(|| {
+//!         Tasklet::yield_now();
+//!         6
+//!     });
+//!     let seven = Tasklet::spawn(|| 7);
+//!     assert_eq!(six.join().unwrap() * seven.join().unwrap(), 42);
+//! });
+//! # assert_eq!(code, std::process::ExitCode::SUCCESS);
+//! ```
+//!
+//! A tasklet stays on its worker for life, so thread-locals and values that are not `Send` may be
+//! held across a wait. It also means that nobody moves work between cores for you: [`Placement`]
+//! does, when a tasklet is built, and [`net::Server`] spreads its connections by itself.
+//!
+//! # Messages
+//!
+//! Any type can be a [`Message`]. [`send`](Tasklet::send) puts it into the receiver's mailbox;
+//! [`call`](Tasklet::call) also waits for the reply. The receiver takes messages out with
+//! [`Tasklet::receive`] and tells their classes apart with [`match_message!`].
+//!
+//! ```
+//! use concurrence::{CallError, Message, Tasklet, dispatch, match_message};
+//!
+//! #[derive(Message)]
+//! struct Add(u64);
+//!
+//! #[derive(Message)]
+//! #[message(reply = u64)]
+//! struct Get;
+//!
+//! fn counter() {
+//!     let mut value = 0;
+//!     for message in Tasklet::receive() {
+//!         match_message!(match message {
+//!             Add(n) => value += n,
+//!             (Get, reply) => reply.send(value),
+//!         });
+//!     }
+//! }
+//!
+//! # let code =
+//! dispatch(|| -> Result<(), CallError> {
+//!     let counter = Tasklet::spawn(counter);
+//!     counter.send(Add(2))?;
+//!     counter.send(Add(3))?;
+//!     assert_eq!(counter.call(Get)?, 5);
+//!     Ok(())
+//! });
+//! # assert_eq!(code, std::process::ExitCode::SUCCESS);
+//! ```
+//!
+//! Messages from one sender to one receiver arrive in the order in which they were sent. A mailbox
+//! has no bound unless it is given one: [`Mailbox::bounded`], with an [`Overflow`] policy. Where
+//! only one class will do, pass a [`Recipient`] and let the compiler check it; for one message to
+//! many, there is [`Group`].
+//!
+//! # Ends
+//!
+//! Receive loops end when nobody is left who could send, so most tasklets need no order to stop.
+//! [`Tasklet::stop`] is that order: the loop ends after what came before it, and the children are
+//! asked once their parent has ended. [`Tasklet::kill`] does not ask: it unwinds its victim at
+//! the operation in which it waits, or at its next one. A panic ends its own tasklet alone; who
+//! joins it is told. Ctrl-C and SIGTERM stop the whole program in the same orderly way.
+//!
+//! # Deadlines
+//!
+//! [`timeout`] puts one deadline over a block of code, whatever it waits for:
+//!
+//! ```
+//! use std::time::Duration;
+//! use concurrence::{Tasklet, TimedOut, dispatch, timeout};
+//!
+//! # let code =
+//! dispatch(|| {
+//!     let result = timeout(Duration::from_millis(10), || -> Result<(), TimedOut> {
+//!         loop {
+//!             Tasklet::sleep(Duration::from_millis(3));
+//!         }
+//!     });
+//!     assert_eq!(result, Err(TimedOut));
+//! });
+//! # assert_eq!(code, std::process::ExitCode::SUCCESS);
+//! ```
+//!
+//! # Services
+//!
+//! [`net::Server`] accepts connections and runs a handler for each, in a tasklet of its own. The
+//! handler reads and writes a [`net::TcpStream`] as it would one of `std`, and hands it to
+//! whatever takes [`io::Read`] and [`io::Write`].
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use concurrence::net::{Server, TcpStream};
+//! use concurrence::{dispatch, io};
+//!
+//! fn echo(stream: TcpStream) -> io::Result<()> {
+//!     io::copy(&mut &stream, &mut &stream)?;
+//!     Ok(())
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     dispatch(|| Server::serve("localhost:9007", echo))
+//! }
+//! ```
+//!
+//! [`io::BufferedStream`] splits a connection into a reader and a writer of lines, for two
+//! tasklets. `examples/chat.rs` puts all of this on one page.
+//!
+//! # What blocks a worker
+//!
+//! The operations of this crate wait without the thread. `std`'s own do not: a `std` lock held
+//! across one of ours, [`std::thread::sleep`] or a long computation keep all tasklets of that worker
+//! from running. Use [`sync`] for locks that are held while waiting, and [`block_on_thread`] for the
+//! rest.
+
+// Programs, and the tasklets they are made of.
+pub use actor_core::{
+    DEFAULT_GRACE, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch, is_shutting_down, quit,
+};
+pub use actor_core::{
+    JoinHandle, KillOnDrop, LocalKey, Placement, REPEAT_PAUSE, Tasklet, TaskletBuilder, Tree,
+    WeakTasklet, block_on_thread, join_all, tasklet_local,
+};
+
+// Messages, who they are sent to, and how they are told apart.
+pub use actor_core::{
+    Destination, Dropped, Envelope, Group, Mailbox, Message, Messages, Overflow, Pid, Receiver,
+    Recipient, ReplyTo, Unmatched, dropped, match_message,
+};
+
+// Deadlines.
+pub use actor_core::{FromTimeout, Timer, timeout};
+
+// What can go wrong.
+pub use actor_core::{
+    BoxError, CallError, JoinError, Outcome, Panic, ReceiveError, RuntimeError, SendError,
+    SpawnError, TimedOut, Unwinding,
+};
+
+pub use actor_core::{reactor, sync, time};
+
+/// All of [`std::io`], and streams with buffers.
+///
+/// One `use concurrence::io;` serves for both. [`Lines`](io::Lines) and [`Split`](io::Split) are
+/// those of [`BufferedStream`](io::BufferedStream), not the iterators of [`std::io::BufRead`].
+pub mod io {
+    pub use std::io::*;
+
+    pub use actor_io::{
+        BufferedReader, BufferedStream, BufferedWriter, DEFAULT_CAPACITY, DEFAULT_MAX_LINE,
+        LineTooLong, Lines, Split,
+    };
+}
+
+/// Sockets that block the tasklet and not the thread, servers and clients.
+pub mod net {
+    pub use actor_io::{Incoming, TcpListener, TcpStream, ToAddrs};
+    pub use actor_net::{
+        Attempt, ConnectError, Connector, ConnectorBuilder, DEFAULT_BACKLOG, DEFAULT_LINGER,
+        Server, ServerBuilder, ServerHandle,
+    };
+}
+
+/// What nearly every program uses.
+///
+/// ```
+/// use concurrence::prelude::*;
+///
+/// # let code =
+/// dispatch(|| Tasklet::yield_now());
+/// # assert_eq!(code, std::process::ExitCode::SUCCESS);
+/// ```
+pub mod prelude {
+    pub use crate::{Message, Recipient, Tasklet, dispatch, match_message};
+}
+
+#[doc(hidden)]
+pub use actor_core::__private;
+
+/// The README's example is compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

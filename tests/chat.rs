@@ -1,0 +1,254 @@
+//! The chat server as its users meet it: through `nc`, through sockets, well behaved and not.
+
+mod common;
+
+use std::io::Write;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Client, Program, eventually};
+
+/// `nc`, connected to the chat and welcomed by it.
+fn nc(chat: &Program) -> Program {
+    let addr = chat.address();
+    let found = Command::new("nc").arg("-h").output();
+    assert!(
+        found.is_ok(),
+        "`nc` is missing: apt-get install netcat-openbsd"
+    );
+    let client =
+        Program::start(Command::new("nc").args([addr.ip().to_string(), addr.port().to_string()]));
+    client.wait_for_output("type 'quit' to exit..\n");
+    client
+}
+
+/// Types a line.
+fn say(client: &mut Program, line: &str) {
+    writeln!(client.stdin(), "{line}").unwrap();
+}
+
+#[test]
+fn three_people_hold_a_chat_through_nc() {
+    let chat = Program::chat();
+    let (mut ann, mut bob, mut cleo) = (nc(&chat), nc(&chat), nc(&chat));
+    say(&mut ann, "hello from ann");
+    bob.wait_for_output("hello from ann\n");
+    cleo.wait_for_output("hello from ann\n");
+    say(&mut bob, "hello from bob");
+    ann.wait_for_output("hello from bob\n");
+    cleo.wait_for_output("hello from bob\n");
+    say(&mut cleo, "grüße von cleo");
+    ann.wait_for_output("grüße von cleo\n");
+    bob.wait_for_output("grüße von cleo\n");
+
+    say(&mut ann, "quit");
+    let ann = ann.ended();
+    assert_eq!(
+        ann.stdout,
+        "type 'quit' to exit..\nhello from bob\ngrüße von cleo\n"
+    );
+    say(&mut bob, "ann has gone");
+    cleo.wait_for_output("ann has gone\n");
+
+    chat.signal(libc::SIGINT);
+    let (bob, cleo) = (bob.ended(), cleo.ended());
+    assert_eq!(
+        bob.stdout,
+        "type 'quit' to exit..\nhello from ann\ngrüße von cleo\nserver is shutting down\n"
+    );
+    assert_eq!(
+        cleo.stdout,
+        "type 'quit' to exit..\nhello from ann\nhello from bob\nann has gone\nserver is shutting down\n"
+    );
+    assert_eq!(chat.ended().code(), Some(0));
+}
+
+#[test]
+fn line_ends_of_telnet_are_understood() {
+    let chat = Program::chat();
+    let addr = chat.address();
+    let (mut telnet, mut other) = (Client::join(addr), Client::join(addr));
+    telnet.send("hello\r\nand more\r\n");
+    assert_eq!(other.line(), "hello");
+    assert_eq!(other.line(), "and more");
+    telnet.send("quit\r\n");
+    assert_eq!(telnet.rest(), "");
+}
+
+#[test]
+fn a_line_in_pieces_is_one_line() {
+    let chat = Program::chat();
+    let addr = chat.address();
+    let (mut slow, mut other) = (Client::join(addr), Client::join(addr));
+    for piece in ["he", "ll", "o", "\n"] {
+        slow.send(piece);
+        // Somebody else's line goes through in between: the pieces do arrive one by one.
+        other.send("tick\n");
+        assert_eq!(slow.line(), "tick");
+    }
+    assert_eq!(other.line(), "hello");
+}
+
+#[test]
+fn quit_end_of_file_and_reset_end_that_client_alone() {
+    let chat = Program::chat();
+    let addr = chat.address();
+    let (mut ann, mut bob) = (Client::join(addr), Client::join(addr));
+    let descriptors = chat.descriptors();
+
+    let mut quitter = Client::join(addr);
+    quitter.send("quit\n");
+    assert_eq!(quitter.rest(), "");
+
+    let mut leaver = Client::join(addr);
+    leaver.stream().shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(leaver.rest(), "");
+
+    let crasher = Client::join(addr);
+    crasher.reset();
+
+    drop((quitter, leaver));
+    eventually("their sockets are closed", || {
+        chat.descriptors() == descriptors
+    });
+    ann.send("still here\n");
+    assert_eq!(bob.line(), "still here");
+    bob.send("me too\n");
+    assert_eq!(ann.line(), "me too");
+}
+
+#[test]
+fn ctrl_c_tells_everyone_and_exits() {
+    let chat = Program::chat();
+    let addr = chat.address();
+    let mut clients: Vec<_> = (0..100).map(|_| Client::join(addr)).collect();
+    chat.signal(libc::SIGINT);
+    for client in &mut clients {
+        assert_eq!(client.rest(), "server is shutting down\n");
+    }
+    let chat = chat.ended();
+    assert_eq!(chat.code(), Some(0), "{}", chat.stderr);
+}
+
+#[test]
+fn fifty_clients_killed_in_mid_line_harm_nobody() {
+    let chat = Program::chat();
+    let addr = chat.address();
+    let (mut ann, mut bob) = (Client::join(addr), Client::join(addr));
+    let descriptors = chat.descriptors();
+    let mut victims: Vec<_> = (0..50).map(|_| nc(&chat)).collect();
+    for victim in &mut victims {
+        victim.stdin().write_all(b"half a li").unwrap();
+    }
+    // Ann's line reaches all of them, so all of them are in the middle of theirs.
+    ann.send("look out\n");
+    assert_eq!(bob.line(), "look out");
+    for victim in &victims {
+        victim.wait_for_output("look out\n");
+    }
+    for victim in &victims {
+        victim.signal(libc::SIGKILL);
+    }
+    drop(victims);
+    eventually("their sockets are closed", || {
+        chat.descriptors() == descriptors
+    });
+    ann.send("still here\n");
+    while bob.line() != "still here" {} // the halves may come before
+}
+
+#[test]
+fn one_that_never_reads_is_dropped_and_nobody_else_notices() {
+    const LINES: usize = 100_000;
+    let chat = Program::chat();
+    let addr = chat.address();
+    let dead = Client::join(addr);
+    let dead_addr = dead.stream().local_addr().unwrap().to_string();
+    let mut writer = Client::join(addr);
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let mut reader = Client::join(addr);
+            thread::spawn(move || {
+                for n in 0..LINES {
+                    let line = reader.line();
+                    assert!(
+                        line.starts_with(&format!("{n} ")),
+                        "line {n} is {line:.20?}"
+                    );
+                }
+            })
+        })
+        .collect();
+    let filler = "x".repeat(180); // the lines are more than the kernel would keep for the dead one
+    for n in 0..LINES {
+        writer.send(&format!("{n} {filler}\n"));
+    }
+    for reader in readers {
+        reader.join().unwrap();
+    }
+    chat.wait_for(&dead_addr);
+    let log = chat.log();
+    let warnings = log
+        .lines()
+        .filter(|line| line.contains("WARN") || line.contains("ERROR"));
+    assert!(
+        warnings.clone().all(|line| line.contains(&dead_addr)),
+        "others are named:\n{log}"
+    );
+    assert!(
+        warnings.count() <= 3,
+        "a word would have been enough:\n{log}"
+    );
+    drop(dead);
+}
+
+#[test]
+fn sigterm_under_load_ends_within_the_grace_period() {
+    let chat = Program::chat();
+    let addr = chat.address();
+    let talkers: Vec<_> = (0..20)
+        .map(|n| {
+            let client = Client::join(addr);
+            let mut writer = client.stream().try_clone().unwrap();
+            let writing = thread::spawn(move || {
+                // Until the server has gone.
+                while writer
+                    .write_all(format!("talker {n} goes on\n").as_bytes())
+                    .is_ok()
+                {}
+            });
+            let mut reader = client.stream().try_clone().unwrap();
+            let reading = thread::spawn(move || {
+                // A reset is as good an end as any for one who is still talking.
+                let _ = std::io::copy(&mut reader, &mut std::io::sink());
+            });
+            (writing, reading)
+        })
+        .collect();
+    // Dead weight: it reads nothing, so its writer is stuck when the stop comes.
+    let dead = Client::join(addr);
+    let mut listener = Client::join(addr);
+    for _ in 0..10_000 {
+        listener.line();
+    }
+    let start = Instant::now();
+    chat.signal(libc::SIGTERM);
+    let reading = thread::spawn(move || {
+        let _ = std::io::copy(&mut listener.stream(), &mut std::io::sink());
+    });
+    let chat = chat.ended();
+    let taken = start.elapsed();
+    assert!(
+        taken < Duration::from_secs(15),
+        "took {taken:?}:\n{}",
+        chat.stderr
+    );
+    assert!(chat.code().is_some(), "ended by signal {:?}", chat.signal());
+    for (writing, reading) in talkers {
+        writing.join().unwrap();
+        reading.join().unwrap();
+    }
+    reading.join().unwrap();
+    drop(dead);
+}

@@ -1,0 +1,106 @@
+//! Sleepers wake in the order of their deadlines, none of them early.
+
+mod common;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use common::{Program, child};
+use concurrence::{Placement, Runtime, Tasklet, join_all};
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn sleepers_wake_in_the_order_of_their_deadlines() {
+    // On the virtual clock, on which the deadlines are what they were asked to be.
+    let ended = Program::start(&mut child(|| {
+        Runtime::builder()
+            .workers(1)
+            .virtual_clock(true)
+            .dispatch(|| {
+                const SLEEPERS: u64 = 10_000;
+                let woken = Arc::new(Mutex::new(Vec::new()));
+                let sleepers: Vec<_> = (0..SLEEPERS)
+                    .map(|n| {
+                        let delay = n * 7_919 % 1_000; // ten sleepers for each of a thousand times
+                        let woken = woken.clone();
+                        Tasklet::spawn(move || {
+                            Tasklet::sleep(Duration::from_secs(delay));
+                            woken.lock().unwrap().push((delay, n));
+                        })
+                    })
+                    .collect();
+                join_all(&sleepers);
+                let woken = woken.lock().unwrap();
+                assert_eq!(woken.len(), SLEEPERS as usize);
+                assert!(
+                    woken.is_sorted(),
+                    "by time, then by who began to sleep first"
+                );
+            })
+    }))
+    .ended();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+}
+
+#[test]
+fn nobody_wakes_early() {
+    let ended = Program::start(&mut child(|| {
+        concurrence::dispatch(|| {
+            let sleepers: Vec<_> = (0..2_000u32)
+                .map(|n| {
+                    Tasklet::spawn(move || {
+                        for round in 0..5 {
+                            let delay =
+                                Duration::from_micros(u64::from(n * 7 + round * 13) % 20_000);
+                            let start = Instant::now();
+                            Tasklet::sleep(delay);
+                            assert!(
+                                start.elapsed() >= delay,
+                                "{:?} of {delay:?}",
+                                start.elapsed()
+                            );
+                        }
+                    })
+                })
+                .collect();
+            for slept in join_all(&sleepers) {
+                slept.unwrap();
+            }
+        })
+    }))
+    .ended();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+}
+
+#[test]
+fn one_that_computes_after_a_sleep_delays_no_other_worker() {
+    let ended = Program::start(&mut child(|| {
+        Runtime::builder().workers(2).dispatch(|| {
+            let on = |worker| Tasklet::builder().placement(Placement::Worker(worker));
+            let computes = on(0)
+                .spawn(|| {
+                    Tasklet::sleep(10 * MS);
+                    let start = Instant::now();
+                    while start.elapsed() < 500 * MS {}
+                })
+                .unwrap();
+            let sleeps = on(1)
+                .spawn(|| {
+                    let late = (0..50).map(|_| {
+                        let start = Instant::now();
+                        Tasklet::sleep(10 * MS);
+                        start.elapsed() - 10 * MS
+                    });
+                    late.max().unwrap()
+                })
+                .unwrap();
+            let late = sleeps.join().unwrap();
+            computes.join().unwrap();
+            // Had it waited for the other one, it would have been late by almost 500 ms.
+            assert!(late < 250 * MS, "late by {late:?}");
+        })
+    }))
+    .ended();
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+}
