@@ -4,6 +4,7 @@ mod support;
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use concurrence::net::{Server, TcpStream};
 
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
         });
         assert_eq!(answer, request);
         drop(client);
-        runner.run(move || server.shutdown(std::time::Duration::from_secs(1)));
+        let stopped = runner.run(move || server.shutdown(Duration::from_secs(1)));
+        stopped.expect("its connections have ended");
     })
 }
 

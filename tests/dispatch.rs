@@ -101,7 +101,7 @@ fn dispatch_may_be_called_again() {
 /// A program whose receive loops end when it is asked to stop, children after their parents.
 fn orderly() -> ExitCode {
     dispatch(|| {
-        Tasklet::spawn(|| {
+        let _child = Tasklet::spawn(|| {
             for _ in Tasklet::receive() {}
             eprintln!("child has stopped");
         });
@@ -215,9 +215,10 @@ fn sigusr1_prints_the_tree_of_tasklets() {
                 let waits = Tasklet::builder().name("waits for a message");
                 let waits = waits.spawn(|| for _ in Tasklet::receive() {}).unwrap();
                 let sleeps = Tasklet::builder().name("sleeps soundly");
-                sleeps.spawn(|| Tasklet::sleep(FOR_EVER)).unwrap();
+                let sleeps = sleeps.spawn(|| Tasklet::sleep(FOR_EVER)).unwrap();
                 eprintln!("ready");
-                let _ = waits.join();
+                let _ = sleeps.join();
+                drop(waits); // somebody could have sent to it until now
             });
             let _ = parent.unwrap().join();
         })

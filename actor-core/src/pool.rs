@@ -371,3 +371,109 @@ impl<R> Drop for Claim<'_, R> {
         drop(outcome);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, channel};
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Only turns a hang into a failure.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn pool(max: usize, idle_time: Duration) -> &'static Pool {
+        Box::leak(Box::new(Pool::new(max, idle_time)))
+    }
+
+    /// A job that tells the name of its thread, and then waits until its gate is dropped.
+    fn submit(pool: &'static Pool) -> (Receiver<String>, impl Sized) {
+        let (tell, told) = channel();
+        let (gate, opened) = channel::<()>();
+        let job = move || {
+            let name = thread::current().name().unwrap_or_default().to_owned();
+            tell.send(name).expect("the test waits for it");
+            // Fails when the gate is dropped, which is what opens it.
+            let _ = opened.recv_timeout(PATIENCE);
+        };
+        pool.submit(Box::new(job)).expect("a thread to be had");
+        (told, gate)
+    }
+
+    fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+        let start = Instant::now();
+        while !condition() {
+            assert!(start.elapsed() < PATIENCE, "{what}");
+            thread::yield_now();
+        }
+    }
+
+    fn idle(pool: &Pool) -> usize {
+        pool.state.lock().idle.len()
+    }
+
+    #[test]
+    fn threads_start_on_demand_within_the_bound() {
+        let pool = pool(2, PATIENCE);
+        assert_eq!(pool.state.lock().threads, 0);
+        let (first, open_first) = submit(pool);
+        let (second, open_second) = submit(pool);
+        let (third, open_third) = submit(pool);
+        let name = first.recv_timeout(PATIENCE).unwrap();
+        second.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(pool.state.lock().threads, 2);
+        assert!(third.try_recv().is_err());
+        drop(open_first);
+        assert_eq!(third.recv_timeout(PATIENCE).unwrap(), name);
+        drop((open_second, open_third));
+        wait_until("all jobs are counted out", || pool.unfinished.load(Ordering::SeqCst) == 0);
+        assert_eq!(pool.state.lock().threads, 2);
+    }
+
+    #[test]
+    fn the_thread_that_was_busy_last_is_used_first() {
+        let pool = pool(2, PATIENCE);
+        let (first, open_first) = submit(pool);
+        let (second, open_second) = submit(pool);
+        first.recv_timeout(PATIENCE).unwrap();
+        let name = second.recv_timeout(PATIENCE).unwrap();
+        drop(open_first);
+        wait_until("the first is idle", || idle(pool) == 1);
+        drop(open_second);
+        wait_until("both are idle", || idle(pool) == 2);
+        for _ in 0..3 {
+            let (told, open) = submit(pool);
+            assert_eq!(told.recv_timeout(PATIENCE).unwrap(), name);
+            drop(open);
+            wait_until("it is idle again", || idle(pool) == 2);
+        }
+    }
+
+    #[test]
+    fn idle_threads_end_and_new_ones_start() {
+        let pool = pool(3, Duration::from_millis(1));
+        for _ in 0..3 {
+            let jobs: Vec<_> = (0..3).map(|_| submit(pool)).collect();
+            for (told, _) in &jobs {
+                told.recv_timeout(PATIENCE).unwrap();
+            }
+            drop(jobs);
+            wait_until("the pool is empty", || pool.state.lock().threads == 0);
+            assert_eq!(idle(pool), 0);
+        }
+    }
+
+    #[test]
+    fn a_job_that_waits_can_be_withdrawn() {
+        let pool = pool(1, PATIENCE);
+        let (first, open_first) = submit(pool);
+        first.recv_timeout(PATIENCE).unwrap();
+        let ticket = pool.submit(Box::new(|| unreachable!("withdrawn"))).unwrap();
+        assert_eq!(pool.unfinished.load(Ordering::SeqCst), 2);
+        pool.withdraw(ticket);
+        pool.withdraw(ticket);
+        assert_eq!(pool.unfinished.load(Ordering::SeqCst), 1);
+        drop(open_first);
+        wait_until("all jobs are counted out", || pool.unfinished.load(Ordering::SeqCst) == 0);
+    }
+}

@@ -139,6 +139,11 @@ impl Queue {
     /// Takes the idle state back, for a consumer that was woken by something else.
     pub(crate) fn leave_idle(&self) {
         let idle = ptr::without_provenance_mut(IDLE);
+        // Most often a push has ended the state already, and a read tells. Only this thread sets it,
+        // so a read that does not find it is right.
+        if self.head.load(Relaxed) != idle {
+            return;
+        }
         // A failure is no loss: a push or close has replaced IDLE already.
         let _ = self.head.compare_exchange(idle, ptr::null_mut(), AcqRel, Relaxed);
     }

@@ -1,7 +1,6 @@
 //! Whoever waits: a tasklet or a plain thread.
 
 use std::cell::OnceCell;
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,8 +19,7 @@ pub(crate) enum Waiter {
 impl Waiter {
     pub(crate) fn wake(&self) {
         match self {
-            // SAFETY: the reference is held for as long as this takes.
-            Waiter::Tasklet(core) => unsafe { worker::wake(NonNull::from(&**core)) },
+            Waiter::Tasklet(core) => worker::wake(core),
             Waiter::Thread(parker) => parker.wake(),
         }
     }

@@ -1,17 +1,27 @@
-//! The hand-shake between one that parks and those that wake it.
+//! The hand-shake between a tasklet that parks and those that wake it.
 //!
-//! Three states are enough, because a wake-up carries no data of its own: it says "look again".
+//! A wake-up carries no data: it says "look again". What it must not do is get lost between a
+//! tasklet's last look and its sleep.
 //!
-//! - `RUNNING`: runs, or is in a run queue and will run. Nobody has woken it since it last looked.
-//! - `NOTIFIED`: as before, but somebody has; it must not park before it has looked again.
-//! - `PARKED`: sleeps. The wake-up that ends this state, and only that one, schedules it.
+//! On the tasklet's home thread there is no race: the tasklet, its driver and a waker that runs on the
+//! same worker take turns, and a plain byte tells them apart.
 //!
-//! Each transition is a read-modify-write of the one byte, so for each wake-up either the parker's
-//! exchange comes later and fails (it looks again), or it came earlier and the waker finds `PARKED`.
+//! - `RUNNING`: runs, or is in the run queue. Nobody has woken it since it last looked.
+//! - `NOTIFIED`: as before, but somebody has; it must look again before it parks.
+//! - `PARKED`: sleeps, or has not run yet. The wake-up that ends this state queues it.
+//!
+//! A waker on another thread does not touch that byte. It posts the tasklet to its home's inbox, where
+//! the home wakes it, unless it is on the way there already, which one flag tells. The home takes the
+//! flag down by a read-modify-write *before* it wakes the tasklet; so a waker that found the flag up
+//! wrote what it has to show before the home's swap, in the order of that flag, and the look that
+//! follows sees it.
+//!
+//! Read-modify-writes cost more than all the rest of a switch, and most wake-ups come from the same
+//! worker: this way those need none.
 
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
-use crate::primitive::AtomicU8;
+use crate::primitive::{AtomicBool, AtomicU8};
 
 const RUNNING: u8 = 0;
 const NOTIFIED: u8 = 1;
@@ -19,43 +29,53 @@ const PARKED: u8 = 2;
 
 /// See the [module](self).
 #[derive(Debug)]
-pub(crate) struct WakeState(AtomicU8);
+pub(crate) struct WakeState {
+    /// Written on the home thread alone; others read it for display.
+    state: AtomicU8,
+    /// Whether it is in its home's inbox.
+    posted: AtomicBool,
+}
 
 impl WakeState {
-    /// The state of one that has been scheduled for the first time.
-    pub(crate) fn scheduled() -> Self {
-        WakeState(AtomicU8::new(NOTIFIED))
+    /// Of a tasklet that has not run yet: the first wake-up starts it.
+    pub(crate) fn new() -> Self {
+        WakeState { state: AtomicU8::new(PARKED), posted: AtomicBool::new(false) }
     }
 
-    /// Called by the owner before it sleeps; `false` if it was woken meanwhile and must look again.
+    /// Before it sleeps; `false` if it was woken meanwhile and must look again. At home.
     pub(crate) fn try_park(&self) -> bool {
-        // Release publishes what the owner wrote before (its place in wait lists); acquire on either
-        // side pairs with `wake`, so that what the waker did before is seen by the look that follows.
-        match self.0.compare_exchange(RUNNING, PARKED, AcqRel, Acquire) {
-            Ok(_) => true,
-            Err(_) => {
-                self.resumed();
-                false
-            }
-        }
+        let quiet = self.state.load(Relaxed) == RUNNING;
+        self.state.store(if quiet { PARKED } else { RUNNING }, Relaxed);
+        quiet
     }
 
-    /// Called before the owner runs again: wake-ups from here on count as new.
+    /// Before it runs again: wake-ups from here on count as new. At home.
     pub(crate) fn resumed(&self) {
-        // A swap and not a store: it reads the latest wake-up and so acquires what came before it.
-        self.0.swap(RUNNING, AcqRel);
+        self.state.store(RUNNING, Relaxed);
     }
 
-    /// Wakes the owner; `true` if the caller must schedule it.
-    ///
-    /// Must be an unconditional read-modify-write: a waker that skipped the write on finding
-    /// `NOTIFIED` would not be ordered before the owner's next look.
-    pub(crate) fn wake(&self) -> bool {
-        self.0.swap(NOTIFIED, AcqRel) == PARKED
+    /// Wakes it; `true` if the caller must queue it. At home.
+    pub(crate) fn wake_at_home(&self) -> bool {
+        let parked = self.state.load(Relaxed) == PARKED;
+        self.state.store(NOTIFIED, Relaxed);
+        parked
     }
 
-    /// Whether the owner sleeps at this moment; for display.
+    /// `true` if the caller must post it to its home's inbox. From any thread but its home.
+    pub(crate) fn post(&self) -> bool {
+        // Release: what the waker did before is seen by the look that follows the home's swap. An
+        // unconditional write: one that was skipped would not be in that order.
+        !self.posted.swap(true, AcqRel)
+    }
+
+    /// The home has taken it out of its inbox, and wakes it next.
+    pub(crate) fn taken_from_inbox(&self) {
+        // Acquire pairs with every `post` before; a later one posts again.
+        self.posted.swap(false, AcqRel);
+    }
+
+    /// Whether it sleeps at this moment; for display.
     pub(crate) fn is_parked(&self) -> bool {
-        self.0.load(Acquire) == PARKED
+        self.state.load(Relaxed) == PARKED
     }
 }

@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, mem};
@@ -97,20 +97,6 @@ pub(crate) fn post(id: usize, command: impl FnOnce(&Local) + Send + 'static) {
     let node = NonNull::from(Box::leak(Box::new(command))).cast();
     // SAFETY: the command has just been leaked for this, and the link is its first field.
     unsafe { deliver(id, node) };
-}
-
-/// Puts a tasklet that is to be scheduled into its home's inbox.
-///
-/// # Safety
-///
-/// The caller has made the transition that entitles it to schedule `core` (see
-/// [`WakeState::wake`](crate::wake::WakeState::wake)), or has just created it; so the tasklet lives
-/// until it has been resumed, and its link is in no queue.
-unsafe fn post_tasklet(core: NonNull<Core>) {
-    // SAFETY: alive, as the caller promises.
-    let home = unsafe { core.as_ref() }.home;
-    // SAFETY: as above; the link is a core's first field.
-    unsafe { deliver(home, core.cast()) };
 }
 
 /// # Safety
@@ -239,13 +225,21 @@ impl Local {
         NonNull::new(self.current.get().cast_mut())
     }
 
-    /// Queues a tasklet of this worker.
+    /// Puts a tasklet of this worker at the end of the run queue.
     ///
     /// # Safety
     ///
-    /// As [`post_tasklet`].
-    unsafe fn queue(&self, core: NonNull<Core>) {
+    /// It has not finished, and is not in the queue.
+    pub(crate) unsafe fn queue(&self, core: NonNull<Core>) {
         self.ready.borrow_mut().push_back(core);
+    }
+
+    /// Wakes a tasklet of this worker.
+    fn wake_own(&self, core: &Core) {
+        if core.wake.wake_at_home() {
+            // SAFETY: it was parked, so it has not finished, and is in no queue.
+            unsafe { self.queue(NonNull::from(core)) };
+        }
     }
 
     /// Counts an operation, and takes a turn if the slice is used up.
@@ -317,9 +311,9 @@ impl Local {
             any |= action.is_some();
             match action {
                 None => return any,
-                // SAFETY: a tasklet takes its timer back before it goes on, so it is still parked
-                // in the wait that set this one.
-                Some(Action::Wake(core)) => unsafe { wake(core) },
+                // SAFETY: a tasklet takes its timer back before it goes on, so it is still in the
+                // wait that set this one.
+                Some(Action::Wake(core)) => self.wake_own(unsafe { core.as_ref() }),
                 // Not run here: this may be somebody's tasklet, which must not meet another's panic.
                 Some(Action::Run(run)) => self.due.borrow_mut().push_back(run),
             }
@@ -332,8 +326,12 @@ impl Local {
         while let Some(node) = arrived.pop() {
             // SAFETY: the chain owns the node.
             match unsafe { node.as_ref() }.kind {
-                // SAFETY: of this kind only `post_tasklet` delivers.
-                Kind::Tasklet => unsafe { self.queue(node.cast()) },
+                Kind::Tasklet => {
+                    // SAFETY: of this kind only `wake` delivers, with a reference.
+                    let core = unsafe { Arc::from_raw(node.cast::<Core>().as_ptr().cast_const()) };
+                    core.wake.taken_from_inbox();
+                    self.wake_own(&core);
+                }
                 Kind::Command => {
                     // SAFETY: of this kind only `post` delivers, and it leaked a box.
                     let command = unsafe { Box::from_raw(node.cast::<Command>().as_ptr()) };
@@ -466,33 +464,21 @@ pub(crate) fn drive(local: &'static Local) -> ! {
     }
 }
 
-/// Wakes a tasklet, from any thread.
-///
-/// # Safety
-///
-/// The tasklet is alive, or the caller holds a reference to its core.
-pub(crate) unsafe fn wake(core: NonNull<Core>) {
-    // SAFETY: as the caller promises.
-    let tasklet = unsafe { core.as_ref() };
-    if tasklet.wake.wake() {
-        // SAFETY: this call has ended the park, which entitles it, and only it, to schedule.
-        unsafe { schedule(core) };
-    }
-}
-
-/// Puts a tasklet at the end of its home's run queue.
-///
-/// # Safety
-///
-/// As [`post_tasklet`].
-pub(crate) unsafe fn schedule(core: NonNull<Core>) {
-    // SAFETY: alive, as the caller promises.
-    let home = unsafe { core.as_ref() }.home;
+/// Wakes a tasklet, from any thread: makes it look again, if it waits.
+pub(crate) fn wake(core: &Core) {
     match local() {
-        // SAFETY: as the caller promises.
-        Some(local) if local.id == home => unsafe { local.queue(core) },
-        // SAFETY: as the caller promises.
-        _ => unsafe { post_tasklet(core) },
+        Some(local) if local.id == core.home => local.wake_own(core),
+        _ => {
+            if core.wake.post() {
+                // The inbox has a reference of its own: the tasklet may end before it is read.
+                let core = Arc::into_raw(core.strong()).cast_mut();
+                // SAFETY: never null.
+                let core = unsafe { NonNull::new_unchecked(core) };
+                // SAFETY: the link is the core's first field, and in no queue: whoever raised the
+                // flag just now is the only one to use it until the home has taken it down.
+                unsafe { deliver(core.as_ref().home, core.cast()) };
+            }
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub fn run(benches: fn(&mut Criterion, &Runner)) -> ExitCode {
                 });
             }
         });
-        let runner = Runner(runner.tasklet());
+        let runner = Runner(runner.tasklet().clone());
         block_on_thread(move || {
             let mut criterion = Criterion::default().configure_from_args();
             benches(&mut criterion, &runner);

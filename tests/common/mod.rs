@@ -150,7 +150,11 @@ impl Transcript {
                 return value;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!state.1 && !left.is_zero(), "no {what} in:\n{}", state.0);
+            if state.1 || left.is_zero() {
+                let text = state.0.clone();
+                drop(state); // the collecting thread goes on
+                panic!("no {what} in:\n{text}");
+            }
             state = self.changed.wait_timeout(state, left).unwrap().0;
         }
     }

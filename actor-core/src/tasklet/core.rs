@@ -93,7 +93,7 @@ pub(crate) struct HomeState {
 }
 
 // SAFETY: all fields but `link` and `home_state` are Sync by themselves. The link is the inbox's while
-// the tasklet is in it, and it is there at most once (see `WakeState::wake`). The home state is
+// the tasklet is in it, and it is there at most once (see `WakeState::post`). The home state is
 // reached through `home_state()`, whose callers are on the home thread, and is made and dropped when
 // nobody else refers to the core.
 unsafe impl Sync for Core {}
@@ -116,7 +116,7 @@ impl Core {
     pub(crate) fn new(settings: Settings) -> Arc<Core> {
         Arc::new(Core {
             link: Link::new(Kind::Tasklet),
-            wake: WakeState::scheduled(),
+            wake: WakeState::new(),
             flags: AtomicU8::new(0),
             daemon: settings.daemon,
             stop_first: settings.stop_first,
@@ -162,10 +162,9 @@ impl Core {
         });
         let state = &core.home_state;
         state.body.set(Some(body));
-        // SAFETY: not scheduled yet, so nobody else touches it.
+        // SAFETY: not started yet, so nobody else touches it.
         unsafe { *state.coroutine.get() = Some(coroutine) };
-        // SAFETY: new, and in no queue.
-        unsafe { worker::schedule(pointer) };
+        core.wake_up();
     }
 
     /// The whole life of the tasklet, on its own stack.
@@ -316,8 +315,7 @@ impl Core {
 
     /// Makes it look again, if it waits.
     pub(crate) fn wake_up(&self) {
-        // SAFETY: `&self` shows that it lives.
-        unsafe { worker::wake(NonNull::from(self)) };
+        worker::wake(self);
     }
 
     /// Puts a message into its mailbox.
@@ -367,8 +365,8 @@ impl Core {
 
     /// Lets the others run that are ready.
     pub(crate) fn yield_now(&self, local: &'static Local) {
-        // SAFETY: this tasklet runs, so it is in no queue.
-        unsafe { worker::schedule(NonNull::from(self)) };
+        // SAFETY: this tasklet runs, so it has not finished and is in no queue.
+        unsafe { local.queue(NonNull::from(self)) };
         self.suspend(local);
     }
 
