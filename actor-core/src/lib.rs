@@ -37,6 +37,7 @@ mod queue;
 pub mod reactor;
 mod reply;
 mod runtime;
+mod stacks;
 mod substrate;
 pub mod sync;
 mod tasklet;

@@ -127,10 +127,15 @@ pub enum BlockOnThreadError {
 impl fmt::Display for BlockOnThreadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BlockOnThreadError::Timeout => f.write_str("timed out waiting for a closure on a thread"),
+            BlockOnThreadError::Timeout => {
+                f.write_str("timed out waiting for a closure on a thread")
+            }
             BlockOnThreadError::Unwinding => Unwinding.fmt(f),
             BlockOnThreadError::System(error) => {
-                write!(f, "the system refused a thread to run a closure on: {error}")
+                write!(
+                    f,
+                    "the system refused a thread to run a closure on: {error}"
+                )
             }
         }
     }
@@ -201,9 +206,18 @@ struct State {
 
 impl Pool {
     const fn new(max: usize, idle_time: Duration) -> Self {
-        let state =
-            State { waiting: Line::new(), max, threads: 0, started: 0, idle: Vec::new() };
-        Pool { state: Mutex::new(state), idle_time, unfinished: AtomicUsize::new(0) }
+        let state = State {
+            waiting: Line::new(),
+            max,
+            threads: 0,
+            started: 0,
+            idle: Vec::new(),
+        };
+        Pool {
+            state: Mutex::new(state),
+            idle_time,
+            unfinished: AtomicUsize::new(0),
+        }
     }
 
     /// Runs `f` on one of the threads, and waits for the result.
@@ -227,7 +241,11 @@ impl Pool {
             }
         };
         let ticket = self.submit(Box::new(job)).map_err(Refusal::NoThread)?;
-        let claim = Claim { pool: self, ticket, result: &result };
+        let claim = Claim {
+            pool: self,
+            ticket,
+            result: &result,
+        };
         let wait = Wait::new(Waiting::Thread, None);
         let waited = block::wait_until(wait, || claim.result.lock().take());
         match waited.map_err(Refusal::Interrupted)? {
@@ -300,7 +318,10 @@ impl Pool {
             let timed_out = condition.wait_for(&mut state, self.idle_time).timed_out();
             // Whoever wakes a thread takes its condition out; so if that is still there it was not
             // woken, and if it is gone there was a job, whatever the time.
-            let place = state.idle.iter().position(|idle| Arc::ptr_eq(idle, &condition));
+            let place = state
+                .idle
+                .iter()
+                .position(|idle| Arc::ptr_eq(idle, &condition));
             if let Some(place) = place {
                 state.idle.remove(place);
                 if timed_out {
@@ -426,7 +447,9 @@ mod tests {
         drop(open_first);
         assert_eq!(third.recv_timeout(PATIENCE).unwrap(), name);
         drop((open_second, open_third));
-        wait_until("all jobs are counted out", || pool.unfinished.load(Ordering::SeqCst) == 0);
+        wait_until("all jobs are counted out", || {
+            pool.unfinished.load(Ordering::SeqCst) == 0
+        });
         assert_eq!(pool.state.lock().threads, 2);
     }
 
@@ -474,6 +497,8 @@ mod tests {
         pool.withdraw(ticket);
         assert_eq!(pool.unfinished.load(Ordering::SeqCst), 1);
         drop(open_first);
-        wait_until("all jobs are counted out", || pool.unfinished.load(Ordering::SeqCst) == 0);
+        wait_until("all jobs are counted out", || {
+            pool.unfinished.load(Ordering::SeqCst) == 0
+        });
     }
 }

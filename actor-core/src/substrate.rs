@@ -10,6 +10,7 @@
 use std::any::Any;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,7 +18,7 @@ use generator::{Generator, Gn, Scope};
 use may::coroutine::Builder;
 use may::io::{CoIo, WaitIo};
 
-use crate::runtime::panics;
+use crate::runtime::{limits, panics};
 
 type Switch = Scope<'static, 'static, (), ()>;
 
@@ -25,6 +26,8 @@ type Switch = Scope<'static, 'static, (), ()>;
 #[derive(Debug)]
 pub(crate) struct Coroutine {
     generator: Generator<'static, (), ()>,
+    /// Where the stack lies; empty until that has been told.
+    memory: Range<usize>,
 }
 
 impl Coroutine {
@@ -38,7 +41,7 @@ impl Coroutine {
             catch_unwind(AssertUnwindSafe(|| Gn::<()>::new_opt(words, || ())))
         });
         match made {
-            Ok(generator) => Ok(Coroutine { generator }),
+            Ok(generator) => Ok(Coroutine { generator, memory: 0..0 }),
             Err(payload) => Err(io::Error::new(io::ErrorKind::OutOfMemory, describe(&*payload))),
         }
     }
@@ -60,6 +63,25 @@ impl Coroutine {
     /// The usable size of the stack in bytes.
     pub(crate) fn stack_size(&self) -> usize {
         self.generator.stack_usage().0 * size_of::<usize>()
+    }
+
+    /// Tells where the stack lies, which `generator` does not.
+    pub(crate) fn set_memory(&mut self, memory: Range<usize>) {
+        self.memory = memory;
+    }
+
+    /// Gives the pages back to the system that a finished coroutine does not need to be started
+    /// again: all but the lowest, which has `generator`'s watermark, and the highest, which have its
+    /// bookkeeping.
+    pub(crate) fn release_memory(&mut self) {
+        let page = limits::page_size();
+        let (low, high) = (self.memory.start + page, self.memory.end.saturating_sub(2 * page));
+        if low < high {
+            let low = std::ptr::with_exposed_provenance_mut(low);
+            // SAFETY: the pages belong to this stack, on which nothing runs; whatever runs next on it
+            // writes before it reads. That they read as zeros meanwhile disturbs nobody.
+            unsafe { libc::madvise(low, high - low.addr(), libc::MADV_DONTNEED) };
+        }
     }
 
     /// Whether the lowest word of the stack has been written: then the guard page below it may have

@@ -24,7 +24,8 @@ use crossbeam_utils::CachePadded;
 
 use crate::queue::{Kind, Link, Push, Queue};
 use crate::reactor::Sources;
-use crate::substrate::{Coroutine, NestedPoll};
+use crate::stacks::Stacks;
+use crate::substrate::NestedPoll;
 use crate::tasklet::core::Core;
 use crate::timers::{Action, Timers};
 use crate::{pool, reactor, time};
@@ -33,8 +34,6 @@ use crate::{pool, reactor, time};
 const SLICE: Duration = Duration::from_micros(200);
 /// How many operations pass between two looks at the clock.
 const OPERATIONS_PER_LOOK: u32 = 16;
-/// How many finished tasklets' stacks a worker keeps for new ones.
-pub(crate) const POOLED_STACKS: usize = 256;
 /// How many events one system call fetches.
 const EVENTS: usize = 256;
 
@@ -167,7 +166,7 @@ pub(crate) struct Local {
     /// Timers' actions that are due, to be run by the driver.
     due: RefCell<VecDeque<Box<dyn FnOnce() + Send>>>,
     sources: RefCell<Sources>,
-    stacks: RefCell<Vec<Coroutine>>,
+    stacks: Stacks,
     operations: Cell<u32>,
     slice_start: Cell<Instant>,
 }
@@ -200,7 +199,7 @@ impl Local {
             timers: RefCell::default(),
             due: RefCell::default(),
             sources: RefCell::default(),
-            stacks: RefCell::default(),
+            stacks: Stacks::default(),
             operations: Cell::new(0),
             slice_start: Cell::new(time::now()),
         }));
@@ -354,20 +353,8 @@ impl Local {
         }
     }
 
-    /// A stack from the pool.
-    pub(crate) fn pooled_stack(&self) -> Option<Coroutine> {
-        self.stacks.borrow_mut().pop()
-    }
-
-    /// Keeps the stack of a finished tasklet, if there is room.
-    fn pool_stack(&self, coroutine: Coroutine) {
-        let mut stacks = self.stacks.borrow_mut();
-        if stacks.len() < POOLED_STACKS && coroutine.stack_size() == crate::runtime::stack_size() {
-            stacks.push(coroutine);
-        } else {
-            drop(stacks);
-            drop(coroutine);
-        }
+    pub(crate) fn stacks(&self) -> &Stacks {
+        &self.stacks
     }
 
     /// Resumes a tasklet until it waits or ends.
@@ -384,7 +371,7 @@ impl Local {
             // SAFETY: it has finished, and this is the home thread.
             let stack = unsafe { Core::retire(core) };
             self.shared.tasklets.fetch_sub(1, Ordering::Relaxed);
-            self.pool_stack(stack);
+            self.stacks.keep(stack);
         }
     }
 

@@ -8,9 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use actor_core::sync::{Condvar, Event, Mutex, Semaphore};
-use actor_core::{
-    JoinError, JoinHandle, Placement, Runtime, Tasklet, TimedOut, join_all, timeout,
-};
+use actor_core::{JoinError, JoinHandle, Placement, Runtime, Tasklet, TimedOut, join_all, timeout};
 
 const WORKERS: usize = 3;
 /// Only turns a hang into a failure.
@@ -35,11 +33,16 @@ fn spawn_on<T: Send + 'static>(
     worker: usize,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
-    Tasklet::builder().placement(Placement::Worker(worker)).spawn(f).unwrap()
+    Tasklet::builder()
+        .placement(Placement::Worker(worker))
+        .spawn(f)
+        .unwrap()
 }
 
 fn join<T>(tasklet: JoinHandle<T>) -> T {
-    tasklet.join_timeout(PATIENCE).expect("the tasklet ends by itself")
+    tasklet
+        .join_timeout(PATIENCE)
+        .expect("the tasklet ends by itself")
 }
 
 fn assert_killed<T: std::fmt::Debug>(tasklet: JoinHandle<T>) {
@@ -57,7 +60,9 @@ fn let_short_pass() {
 
 /// A small generator, so that a run differs from place to place and not from run to run.
 fn random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    *seed = seed
+        .wrapping_mul(6364136223846793005)
+        .wrapping_add(1442695040888963407);
     *seed >> 33
 }
 
@@ -94,7 +99,10 @@ fn one_at_a_time_from_tasklets_of_all_workers_and_threads() {
     fn add(shared: &Shared, pause: impl Fn()) {
         for n in 0..EACH {
             let mut value = shared.value.lock();
-            assert!(!shared.inside.swap(true, Ordering::Relaxed), "two are inside");
+            assert!(
+                !shared.inside.swap(true, Ordering::Relaxed),
+                "two are inside"
+            );
             let before = *value;
             if n % 8 == 0 {
                 pause();
@@ -103,7 +111,10 @@ fn one_at_a_time_from_tasklets_of_all_workers_and_threads() {
             shared.inside.store(false, Ordering::Relaxed);
         }
     }
-    let shared = Arc::new(Shared { value: Mutex::new(0), inside: AtomicBool::new(false) });
+    let shared = Arc::new(Shared {
+        value: Mutex::new(0),
+        inside: AtomicBool::new(false),
+    });
     let threads: Vec<_> = (0..THREADS)
         .map(|_| {
             let shared = shared.clone();
@@ -118,7 +129,9 @@ fn one_at_a_time_from_tasklets_of_all_workers_and_threads() {
         });
         assert!(join_all(adders).iter().all(Result::is_ok));
     });
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
     assert_eq!(*shared.value.lock(), EACH * (TASKLETS + THREADS));
 }
 
@@ -209,16 +222,20 @@ fn limits_end_the_wait_for_a_mutex() {
         });
         assert_eq!(inner, Ok(Err(TimedOut)));
         drop(guard);
-        assert!(mutex.try_lock().is_some(), "those who gave up have left the line");
+        assert!(
+            mutex.try_lock().is_some(),
+            "those who gave up have left the line"
+        );
     });
 }
 
 #[test]
 fn a_plain_thread_can_time_out_as_well() {
-    let mutex = Mutex::new(());
+    let mutex = Mutex::new(0);
     let _guard = mutex.lock();
     assert!(mutex.lock_timeout(SHORT).is_err());
-    assert_eq!(timeout(SHORT, || Some(drop(mutex.lock()))), None);
+    let expired = timeout(SHORT, || Some(*mutex.lock()));
+    assert_eq!(expired, None);
 }
 
 #[test]
@@ -308,8 +325,11 @@ fn notifications_go_to_those_who_wait_in_their_order() {
     run(|| {
         let watched = watched();
         watched.1.notify_one(); // gone
-        let (first, second, third) =
-            (wait_for_one(&watched), wait_for_one(&watched), wait_for_one(&watched));
+        let (first, second, third) = (
+            wait_for_one(&watched),
+            wait_for_one(&watched),
+            wait_for_one(&watched),
+        );
         watched.1.notify_one();
         assert!(join(first));
         assert!(second.is_alive() && third.is_alive());
@@ -353,7 +373,7 @@ fn so_it_does_when_a_deadline_around_it_comes_while_it_locks_again() {
         let watched = watched();
         let expires = spawn({
             let watched = watched.clone();
-            move || timeout(SHORT, || Some(drop(watched.1.wait(watched.0.lock()))))
+            move || timeout(SHORT, || Some(*watched.1.wait(watched.0.lock())))
         });
         let second = wait_for_one(&watched);
         let guard = watched.0.lock();
@@ -369,7 +389,7 @@ fn so_it_does_when_a_deadline_around_it_comes_while_it_locks_again() {
 fn a_wait_that_unwinds_leaves_the_mutex_unlocked() {
     run(|| {
         let watched = watched();
-        let expired = timeout(SHORT, || Some(drop(watched.1.wait(watched.0.lock()))));
+        let expired = timeout(SHORT, || Some(*watched.1.wait(watched.0.lock())));
         assert_eq!(expired, None);
         assert!(watched.0.try_lock().is_some());
         let waiter = wait_for_one(&watched);
@@ -401,8 +421,9 @@ fn a_wait_that_times_out_locks_again() {
         assert!(timed_out);
         assert!(watched.0.try_lock().is_none());
         drop(guard);
-        let (_guard, timed_out) =
-            watched.1.wait_timeout_while(watched.0.lock(), SHORT, |value| *value == 0);
+        let (_guard, timed_out) = watched
+            .1
+            .wait_timeout_while(watched.0.lock(), SHORT, |value| *value == 0);
         assert!(timed_out);
     });
 }
@@ -419,7 +440,10 @@ fn a_buffer_between_threads_and_tasklets_loses_nothing() {
     fn produce(buffer: &Buffer) {
         for n in 1..=EACH {
             let items = buffer.items.lock();
-            let mut items = buffer.changed.0.wait_while(items, |items| items.len() == ROOM);
+            let mut items = buffer
+                .changed
+                .0
+                .wait_while(items, |items| items.len() == ROOM);
             items.push(n);
             buffer.changed.1.notify_one();
         }
@@ -453,7 +477,8 @@ fn a_buffer_between_threads_and_tasklets_loses_nothing() {
             })
             .collect();
         producers.into_iter().for_each(join);
-        tell.send(consumers.into_iter().map(join).sum::<usize>()).unwrap();
+        tell.send(consumers.into_iter().map(join).sum::<usize>())
+            .unwrap();
     });
     producer.join().unwrap();
     let sum = consumer.join().unwrap() + told.recv().unwrap();
@@ -517,7 +542,10 @@ fn a_later_one_that_wants_less_does_not_overtake() {
             spawn(move || drop(semaphore.acquire_many(count)))
         };
         let (many, one) = (acquire(3), acquire(1));
-        assert!(one.is_alive(), "there is one left, but somebody waits before it");
+        assert!(
+            one.is_alive(),
+            "there is one left, but somebody waits before it"
+        );
         assert!(semaphore.try_acquire().is_none());
         assert_eq!(semaphore.available(), 1);
         // Once the first in line has gone, there is enough for the next.
@@ -610,7 +638,7 @@ fn nothing_is_lost_whatever_becomes_of_those_who_wait() {
                     assert_eq!(shared.inside.load(Ordering::Relaxed), 0);
                     let guard = shared.mutex.lock();
                     drop(permits);
-                    Some(drop(shared.changed.wait(guard)))
+                    Some(*shared.changed.wait(guard))
                 });
             }
             3 => drop(shared.mutex.lock_timeout(limit)),
@@ -625,7 +653,6 @@ fn nothing_is_lost_whatever_becomes_of_those_who_wait() {
     });
     let done = Arc::new(AtomicBool::new(false));
     let for_program = (shared.clone(), done.clone());
-    // The runtime must be up: `yield_now` on a thread is the thread's, the rest works anywhere.
     let threads: Vec<_> = (0..2u64)
         .map(|n| {
             let (shared, done) = (shared.clone(), done.clone());
@@ -660,7 +687,9 @@ fn nothing_is_lost_whatever_becomes_of_those_who_wait() {
         }
         done.store(true, Ordering::Relaxed);
     });
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
     assert_eq!(shared.semaphore.available(), PERMITS);
     assert!(*shared.mutex.try_lock().expect("nobody is left to hold it") > 0);
 }

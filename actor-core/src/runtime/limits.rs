@@ -7,8 +7,7 @@
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::worker::POOLED_STACKS;
-use crate::{SpawnError, substrate};
+use crate::{SpawnError, stacks, substrate};
 
 /// Where Linux keeps the number of maps that a process may have.
 const MAX_MAPS_FILE: &str = "/proc/sys/vm/max_map_count";
@@ -33,8 +32,8 @@ pub(crate) fn set_tasklet_limit(wanted: Option<usize>, workers: usize) -> usize 
         .unwrap_or(DEFAULT_MAX_MAPS);
     let maps_now = fs::read_to_string("/proc/self/maps").map_or(0, |maps| maps.lines().count());
     let maps_left = max_maps.saturating_sub(maps_now + RESERVED_MAPS);
-    let stacks = maps_left / MAPS_PER_STACK;
-    let room = stacks.saturating_sub(workers * POOLED_STACKS).max(1);
+    let room = maps_left / MAPS_PER_STACK;
+    let room = room.saturating_sub(workers * stacks::PER_WORKER).max(1);
     let limit = wanted.unwrap_or(room).min(room);
     LIMIT.store(limit, Ordering::Relaxed);
     limit

@@ -60,7 +60,9 @@ impl Condvar {
     /// CHANGED.notify_all();
     /// ```
     pub const fn new() -> Self {
-        Condvar { line: Brief::new(Line::new()) }
+        Condvar {
+            line: Brief::new(Line::new()),
+        }
     }
 
     /// Unlocks, waits for a notification, and locks again.
@@ -224,7 +226,10 @@ impl Condvar {
             Err(interrupt) => interrupt.raise(OPERATION),
         };
         // In line before the unlocking, so that nothing comes in between.
-        let place = Place { condvar: self, ticket: self.line.lock().join(waiter) };
+        let place = Place {
+            condvar: self,
+            ticket: self.line.lock().join(waiter),
+        };
         let mutex = guard.unlock();
         let wait = Wait::new(Waiting::Event, deadline);
         match block::wait_until(wait, || place.is_notified().then_some(())) {

@@ -47,7 +47,10 @@ impl Event {
     /// assert!(!STARTED.is_set());
     /// ```
     pub const fn new() -> Self {
-        Event { set: AtomicBool::new(false), waiting: WaitList::new() }
+        Event {
+            set: AtomicBool::new(false),
+            waiting: WaitList::new(),
+        }
     }
 
     /// Lets all go on who wait, and all who come later.
@@ -163,6 +166,8 @@ impl Default for Event {
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event").field("set", &self.is_set()).finish_non_exhaustive()
+        f.debug_struct("Event")
+            .field("set", &self.is_set())
+            .finish_non_exhaustive()
     }
 }

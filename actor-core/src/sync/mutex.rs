@@ -69,7 +69,10 @@ impl<T> Mutex<T> {
     /// assert_eq!(NAMES.lock().len(), 1);
     /// ```
     pub const fn new(value: T) -> Self {
-        Mutex { permits: Permits::new(1), value: UnsafeCell::new(value) }
+        Mutex {
+            permits: Permits::new(1),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// Gives the value back.
@@ -171,7 +174,10 @@ impl<T: ?Sized> Mutex<T> {
 
     /// The caller has taken the permit.
     fn guard(&self) -> MutexGuard<'_, T> {
-        MutexGuard { mutex: self, not_send: PhantomData }
+        MutexGuard {
+            mutex: self,
+            not_send: PhantomData,
+        }
     }
 }
 

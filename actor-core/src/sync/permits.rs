@@ -52,7 +52,10 @@ impl Permits {
 
     pub(crate) const fn new(free: usize) -> Self {
         assert!(free <= Self::MAX, "too many permits");
-        Permits { word: AtomicUsize::new(free * ONE), line: Mutex::new(Line::new()) }
+        Permits {
+            word: AtomicUsize::new(free * ONE),
+            line: Mutex::new(Line::new()),
+        }
     }
 
     /// How many are free.
@@ -71,7 +74,10 @@ impl Permits {
                 return Ok(false);
             }
             // Acquire pairs with the release of whoever gave them back.
-            match self.word.compare_exchange_weak(word, word - wanted * ONE, Acquire, Relaxed) {
+            match self
+                .word
+                .compare_exchange_weak(word, word - wanted * ONE, Acquire, Relaxed)
+            {
                 Ok(_) => return Ok(true),
                 Err(current) => word = current,
             }
@@ -89,7 +95,12 @@ impl Permits {
             self.word.fetch_or(QUEUED, Relaxed);
             let ticket = line.join(Waiting { wanted, waiter });
             self.serve(line);
-            Place { permits: self, ticket, wanted, keep: false }
+            Place {
+                permits: self,
+                ticket,
+                wanted,
+                keep: false,
+            }
         };
         let granted = block::wait_until(wait, || {
             let line = self.line.lock();

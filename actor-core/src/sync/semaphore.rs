@@ -58,8 +58,13 @@ impl Semaphore {
     /// assert_eq!(Semaphore::new(3).available(), 3);
     /// ```
     pub const fn new(permits: usize) -> Self {
-        assert!(permits <= Self::MAX_PERMITS, "more than Semaphore::MAX_PERMITS permits");
-        Semaphore { permits: Permits::new(permits) }
+        assert!(
+            permits <= Self::MAX_PERMITS,
+            "more than Semaphore::MAX_PERMITS permits"
+        );
+        Semaphore {
+            permits: Permits::new(permits),
+        }
     }
 
     /// Takes a permit, waiting for one if need be.
@@ -180,14 +185,18 @@ impl Semaphore {
     }
 
     fn permit(&self, count: usize) -> Permit<'_> {
-        Permit { semaphore: self, count }
+        Permit {
+            semaphore: self,
+            count,
+        }
     }
 }
 
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Semaphore");
-        out.field("available", &self.available()).finish_non_exhaustive()
+        out.field("available", &self.available())
+            .finish_non_exhaustive()
     }
 }
 
@@ -241,6 +250,8 @@ impl Drop for Permit<'_> {
 
 impl fmt::Debug for Permit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("count", &self.count).finish_non_exhaustive()
+        f.debug_struct("Permit")
+            .field("count", &self.count)
+            .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use crate::block::{self, Here, Killed};
 use crate::mailbox::Mailbox;
 use crate::runtime::{self, limits, panics};
 use crate::substrate::Coroutine;
-use crate::{JoinError, Panic, SpawnError, outcome, worker};
+use crate::{JoinError, Panic, SpawnError, outcome, stacks, worker};
 
 /// Where a tasklet lives. It never moves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -175,16 +175,12 @@ impl TaskletBuilder {
             None => default,
         };
         limits::reserve()?;
-        if bytes == default
-            && let Here::Tasklet(local, _) = block::here()
-            && let Some(pooled) = local.pooled_stack()
-        {
-            return Ok(pooled);
-        }
-        Coroutine::allocate(bytes).map_err(|error| {
-            limits::give_back();
-            SpawnError::System(error)
-        })
+        let local = match block::here() {
+            Here::Tasklet(local, _) => Some(local),
+            Here::Driver | Here::Thread => None,
+        };
+        let stack = if bytes == default { stacks::take(local) } else { stacks::allocate(bytes) };
+        stack.inspect_err(|_| limits::give_back())
     }
 }
 

@@ -174,7 +174,7 @@ impl Core {
         let state = unsafe { self.home_state() };
         state.suspender.set(Some(suspender));
         // The outermost frame lies in the highest page: closures are boxed, so it is small.
-        let top = (&raw const here).addr().next_multiple_of(limits::page_size());
+        let top = (&raw const here).expose_provenance().next_multiple_of(limits::page_size());
         // SAFETY: the driver, which holds a reference of its own while it resumes, only moves on to
         // `is_done` with it; the size does not change.
         let size = unsafe { (*state.coroutine.get()).as_ref() }.map_or(0, Coroutine::stack_size);
@@ -221,7 +221,8 @@ impl Core {
         let core = unsafe { Arc::from_raw(core.as_ptr().cast_const()) };
         // SAFETY: on the home thread, and the coroutine no longer runs.
         let coroutine = unsafe { (*core.home_state.coroutine.get()).take() };
-        let coroutine = coroutine.expect("a tasklet is retired once");
+        let mut coroutine = coroutine.expect("a tasklet is retired once");
+        coroutine.set_memory(core.stack());
         if coroutine.touched_bottom() {
             block::die(&format!(
                 "tasklet '{}' has used its stack to the last word and may have overflowed it; give \
