@@ -22,10 +22,7 @@ fn main() -> ExitCode {
         let mut group = criterion.benchmark_group("mailbox");
         for (name, mailbox) in mailboxes {
             group.bench_function(name, |bencher| {
-                bencher.iter_custom(|times| {
-                    let mailbox = mailbox.clone();
-                    runner.run(move || put_and_take(times, mailbox))
-                });
+                bencher.iter_custom(|times| runner.run(move || put_and_take(times, mailbox)));
             });
         }
         group.finish();

@@ -17,7 +17,7 @@ use std::time::Instant;
 use crate::tasklet::core::Core;
 use crate::timeout::{self, ScopeId};
 use crate::waiter::{ThreadParker, Waiter};
-use crate::{TimedOut, Unwinding, substrate, time, worker};
+use crate::{TimedOut, Unwinding, time, worker};
 
 /// What a tasklet waits for, as [`Tasklet::tree`](crate::Tasklet::tree) shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,14 +101,7 @@ pub(crate) fn here<'a>() -> Here<'a> {
             Some(core) => Here::Tasklet(local, unsafe { core.as_ref() }),
             None => Here::Driver,
         },
-        None => {
-            if substrate::in_foreign_coroutine() {
-                die("an operation was called on a coroutine that is not a tasklet, or a tasklet has \
-                     been moved off its thread: nothing but Concurrence may block or spawn on `may` \
-                     in this process");
-            }
-            Here::Thread
-        }
+        None => Here::Thread,
     }
 }
 

@@ -135,7 +135,7 @@ unsafe fn is_given_up<M: Message>(node: NonNull<Header>) -> bool {
 /// # use concurrence::{Message, Tasklet, dispatch};
 /// #[derive(Message, Debug, PartialEq)]
 /// struct Ping(u8);
-/// #[derive(Message)]
+/// #[derive(Message, Debug)]
 /// struct Pong;
 ///
 /// # fn main() {

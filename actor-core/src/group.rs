@@ -22,7 +22,7 @@ use crate::{SendError, message};
 ///
 /// # fn main() {
 /// dispatch(|| {
-///     let readers = Group::new();
+///     let readers: Group<Tasklet> = Group::new();
 ///     for _ in 0..3 {
 ///         readers.join(&Tasklet::spawn(|| Tasklet::receive_one().is_ok()));
 ///     }

@@ -61,7 +61,7 @@ pub use group::Group;
 pub use mailbox::{Mailbox, Overflow};
 pub use message::{Destination, Message, Pid, Receiver, Recipient};
 pub use outcome::Outcome;
-pub use pool::block_on_thread;
+pub use pool::{BlockOnThreadError, block_on_thread, try_block_on_thread};
 pub use reply::ReplyTo;
 pub use runtime::{
     DEFAULT_GRACE, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch, is_shutting_down, quit,

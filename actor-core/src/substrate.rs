@@ -156,11 +156,6 @@ pub(crate) fn queue_here(body: impl FnOnce() + Send + 'static) -> io::Result<()>
     Ok(())
 }
 
-/// Whether the caller is inside any coroutine that `may` knows of.
-pub(crate) fn in_foreign_coroutine() -> bool {
-    may::coroutine::is_coroutine()
-}
-
 /// A worker's own epoll descriptor, as `may`'s event loop waits for it.
 #[derive(Debug)]
 pub(crate) struct NestedPoll {

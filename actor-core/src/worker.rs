@@ -28,7 +28,7 @@ use crate::stacks::Stacks;
 use crate::substrate::NestedPoll;
 use crate::tasklet::core::Core;
 use crate::timers::{Action, Timers};
-use crate::{pool, reactor, time};
+use crate::{block, pool, reactor, time};
 
 /// How long tasklets may run before somebody polls.
 const SLICE: Duration = Duration::from_micros(200);
@@ -357,6 +357,16 @@ impl Local {
         &self.stacks
     }
 
+    /// Ends the process if the driver has been moved, with whatever it was resuming.
+    pub(crate) fn check_thread(&self) {
+        if !local().is_some_and(|now| ptr::eq(now, self)) {
+            block::die(
+                "a worker's tasklets have been moved to another thread: a tasklet must not call what \
+                 blocks or yields in `may`",
+            );
+        }
+    }
+
     /// Resumes a tasklet until it waits or ends.
     fn resume(&self, core: NonNull<Core>) {
         // SAFETY: it came from the run queue, so it lives; and if it ends, its own reference is
@@ -366,6 +376,7 @@ impl Local {
         self.current.set(core.as_ptr());
         // SAFETY: this is the home thread, and the tasklet does not run.
         let finished = unsafe { tasklet.home_state() }.resume();
+        self.check_thread();
         self.current.set(ptr::null());
         if finished {
             // SAFETY: it has finished, and this is the home thread.
@@ -386,6 +397,7 @@ impl Local {
         }
         self.arm_timer();
         self.poll.wait();
+        self.check_thread();
         self.shared.inbox.leave_idle();
         self.slice_start.set(Instant::now());
     }

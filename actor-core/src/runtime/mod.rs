@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use crate::block::{self, Here};
 use crate::tasklet::Tasklet;
 use crate::unmatched::{self, Unmatched};
-use crate::{RuntimeError, pool, substrate, time, worker};
+use crate::{JoinError, RuntimeError, pool, substrate, time, worker};
 use program::{Cause, Program};
 
 /// How large a tasklet's stack is unless somebody says otherwise. It is address space: memory is
@@ -201,18 +201,23 @@ impl RuntimeBuilder {
             let _entered = enter_program(program.clone());
             Tasklet::builder().name("main").spawn(|| main().report()).map_err(io::Error::other)?
         };
-        let other = program.wait();
-        let code = if main.is_alive() { None } else { main.join().ok() };
+        let other = program.wait().map(ExitCode::from);
+        let ended = if main.is_alive() { None } else { Some(main.join()) };
         drop(main);
         program.end();
-        Ok(other.map(ExitCode::from).or(code).unwrap_or_else(program::panicked))
+        match ended {
+            Some(Err(JoinError::Panicked(panic))) => panic.resume(),
+            Some(Ok(code)) => Ok(other.unwrap_or(code)),
+            // Killed, or not to be ended at all.
+            _ => Ok(other.unwrap_or(ExitCode::FAILURE)),
+        }
     }
 }
 
 /// Runs a program: `main` as its main tasklet, and whatever that spawns.
 ///
 /// Returns when `main` and all tasklets that are no daemons have ended; daemons that are left then
-/// are killed. The exit code is `main`'s own, 101 if it panicked, or what was given to [`quit`].
+/// are killed. The exit code is `main`'s own, or what was given to [`quit`].
 ///
 /// SIGINT and SIGTERM stop the program in order: listeners are closed, tasklets are asked to
 /// [stop](Tasklet::stop), and those that are left after the [grace
@@ -235,6 +240,11 @@ impl RuntimeBuilder {
 ///     })
 /// }
 /// ```
+///
+/// # Panics
+///
+/// If `main` panicked: with the same payload, after everything else has ended. So an assertion in a
+/// test's program fails the test, and an executable ends with the code 101, as std has it.
 pub fn dispatch<F, T>(main: F) -> ExitCode
 where
     F: FnOnce() -> T + Send + 'static,
@@ -248,14 +258,13 @@ where
 ///
 /// ```
 /// use actor_core::{Tasklet, dispatch, quit};
-/// # use std::process::ExitCode;
+/// use std::process::ExitCode;
 ///
 /// let code = dispatch(|| {
 ///     quit(3);
-///     Tasklet::receive().count() // ends, because the program does
+///     Tasklet::receive().for_each(drop); // ends, because the program does
 /// });
-/// # assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(3)));
-/// # trait R { fn report(self) -> ExitCode; }
+/// assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(3)));
 /// ```
 pub fn quit(code: u8) {
     let programs = match current_program() {

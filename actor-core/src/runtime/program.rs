@@ -1,7 +1,6 @@
 //! A program: what one `dispatch` runs, from its main tasklet to its exit code.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
@@ -234,9 +233,4 @@ impl Program {
         };
         eprint!("concurrence: these tasklets {what}:\n{}", Tree::of(self.roots()));
     }
-}
-
-/// The exit code of a program whose main tasklet panicked, as std has it.
-pub(crate) fn panicked() -> ExitCode {
-    ExitCode::from(101)
 }

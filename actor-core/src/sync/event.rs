@@ -5,8 +5,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
+use super::line::{Line, Ticket};
 use crate::block::{self, Interrupt, Wait, Waiting};
-use crate::wait_list::WaitList;
+use crate::waiter::Waiter;
 use crate::{TimedOut, time};
 
 /// Something that happens, and that any number of tasklets and threads can wait for.
@@ -31,8 +34,11 @@ use crate::{TimedOut, time};
 /// });
 /// ```
 pub struct Event {
+    /// Written under the line's lock alone, so that a set lets those go on who were in line at that
+    /// moment, and not one who came after a clear that followed.
     set: AtomicBool,
-    waiting: WaitList,
+    /// Whoever is taken out without having left may go on.
+    line: Mutex<Line<Waiter>>,
 }
 
 impl Event {
@@ -49,7 +55,7 @@ impl Event {
     pub const fn new() -> Self {
         Event {
             set: AtomicBool::new(false),
-            waiting: WaitList::new(),
+            line: Mutex::new(Line::new()),
         }
     }
 
@@ -67,8 +73,13 @@ impl Event {
     /// event.wait();
     /// ```
     pub fn set(&self) {
-        self.set.store(true, Release);
-        self.waiting.wake_all();
+        let all = {
+            let mut line = self.line.lock();
+            self.set.store(true, Release);
+            line.take()
+        };
+        // Not under the lock: waking another worker may ring its bell, a system call.
+        all.iter().for_each(Waiter::wake);
     }
 
     /// Makes those wait who come from now on. Those who waited when it was set go on all the same.
@@ -84,6 +95,7 @@ impl Event {
     /// assert!(!event.is_set());
     /// ```
     pub fn clear(&self) {
+        let _line = self.line.lock();
         self.set.store(false, Release);
     }
 
@@ -151,10 +163,37 @@ impl Event {
         if self.is_set() {
             return Ok(());
         }
-        let place = self.waiting.enter(block::waiter()?);
-        // Either will do: it may be cleared again before one that was woken gets to look.
-        let happened = || (self.is_set() || place.is_woken()).then_some(());
+        let waiter = block::waiter()?;
+        let place = {
+            let mut line = self.line.lock();
+            if self.is_set() {
+                return Ok(());
+            }
+            Place {
+                event: self,
+                ticket: line.join(waiter),
+            }
+        };
+        let happened = || place.may_go_on().then_some(());
         block::wait_until(Wait::new(Waiting::Event, deadline), happened)
+    }
+}
+
+/// A place in the line; dropping it leaves.
+struct Place<'a> {
+    event: &'a Event,
+    ticket: Ticket,
+}
+
+impl Place<'_> {
+    fn may_go_on(&self) -> bool {
+        !self.event.line.lock().contains(self.ticket)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.event.line.lock().leave(self.ticket);
     }
 }
 

@@ -186,8 +186,11 @@ impl Core {
 
     /// The end: called by the tasklet itself, after its body.
     fn end(&self) {
-        // Destructors of the user's run in here. One that panics, or that a kill finds at an
-        // operation, ends that piece alone.
+        // SAFETY: the tasklet itself.
+        let shields = unsafe { &self.home_state().shields };
+        // It is as good as dead: a kill has nothing left to unwind but destructors.
+        shields.set(shields.get() + 1);
+        // Destructors of the user's run in here. One that panics ends that piece alone.
         let guarded = |piece: &dyn Fn()| {
             if catch_unwind(AssertUnwindSafe(piece)).is_err() {
                 tracing::warn!(tasklet = self.name(), "a destructor has panicked at the end");
@@ -345,7 +348,7 @@ impl Core {
     fn carry_out_kill(&self, local: &'static Local) {
         // SAFETY: the tasklet itself.
         let state = unsafe { self.home_state() };
-        if panicking() || state.shields.get() > 0 || self.has_ended() {
+        if panicking() || state.shields.get() > 0 {
             return;
         }
         let raised = state.raised.replace(state.raised.get() + 1);
@@ -398,13 +401,7 @@ impl Core {
         let suspender = state.suspender.get().expect("set before the body runs");
         // SAFETY: on this tasklet's stack, as has just been checked.
         unsafe { suspender.suspend() };
-        let back = worker::local().map(|now| now.id);
-        if back != Some(local.id) {
-            block::die(
-                "a tasklet has been moved off its thread: nothing but Concurrence may drive `may` in \
-                 this process",
-            );
-        }
+        local.check_thread();
     }
 
     /// What it waits for now, for display.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -52,11 +53,13 @@ impl<T> Packet<T> {
 pub struct JoinHandle<T> {
     tasklet: Tasklet,
     packet: Arc<Packet<T>>,
+    /// How many wait in `join` on this very handle.
+    joining: AtomicUsize,
 }
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(tasklet: Tasklet, packet: Arc<Packet<T>>) -> Self {
-        JoinHandle { tasklet, packet }
+        JoinHandle { tasklet, packet, joining: AtomicUsize::new(0) }
     }
 
     /// Waits until the tasklet has ended, and takes its result.
@@ -76,12 +79,32 @@ impl<T> JoinHandle<T> {
     }
 
     fn wait(&self, deadline: Option<Instant>) -> Result<T, JoinError> {
-        let core = self.tasklet.core();
-        wait_for_end(core, deadline).map_err(|interrupt| match interrupt {
+        self.wait_for_end(deadline).map_err(|interrupt| match interrupt {
             Interrupt::TimedOut | Interrupt::Expired(_) => JoinError::Timeout,
             Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => JoinError::Unwinding,
         })?;
         self.packet.result.lock().take().unwrap_or(Err(JoinError::Taken))
+    }
+
+    fn wait_for_end(&self, deadline: Option<Instant>) -> Result<(), Interrupt> {
+        let core = self.tasklet.core();
+        block::enter()?;
+        if core.has_ended() {
+            return Ok(());
+        }
+        let _place = core.joiners.enter(block::waiter()?);
+        let _unreferenced = Unreferenced::new(self);
+        let wait = Wait::new(Waiting::End(core.pid), deadline);
+        let ended = || core.has_ended().then_some(());
+        match block::wait_until(wait.or_stop(), ended) {
+            Err(Interrupt::Stopping) => {
+                if block::current().is_some_and(|me| is_descendant(core, me)) {
+                    core.stop();
+                }
+                block::wait_until(wait, ended)
+            }
+            waited => waited,
+        }
     }
 
     /// The tasklet.
@@ -98,35 +121,24 @@ impl<T> JoinHandle<T> {
     }
 }
 
-/// Takes a handle out of the count of references for as long as it lives.
-struct Unreferenced<'a>(&'a Core);
+/// Takes a handle out of the count of references while somebody waits on it.
+struct Unreferenced<'a, T>(&'a JoinHandle<T>);
 
-impl Drop for Unreferenced<'_> {
-    fn drop(&mut self) {
-        self.0.add_handle();
+impl<'a, T> Unreferenced<'a, T> {
+    fn new(handle: &'a JoinHandle<T>) -> Self {
+        // Shared handles can be waited on by several; they are one reference all the same.
+        if handle.joining.fetch_add(1, Ordering::AcqRel) == 0 {
+            handle.tasklet.core().remove_handle();
+        }
+        Unreferenced(handle)
     }
 }
 
-/// Waits until `core` has ended. The caller holds one of its handles.
-fn wait_for_end(core: &Core, deadline: Option<Instant>) -> Result<(), Interrupt> {
-    block::enter()?;
-    if core.has_ended() {
-        return Ok(());
-    }
-    let waiter = block::waiter()?;
-    let _place = core.joiners.enter(waiter);
-    core.remove_handle();
-    let _unreferenced = Unreferenced(core);
-    let wait = Wait::new(Waiting::End(core.pid), deadline);
-    let ended = || core.has_ended().then_some(());
-    match block::wait_until(wait.or_stop(), ended) {
-        Err(Interrupt::Stopping) => {
-            if block::current().is_some_and(|me| is_descendant(core, me)) {
-                core.stop();
-            }
-            block::wait_until(wait, ended)
+impl<T> Drop for Unreferenced<'_, T> {
+    fn drop(&mut self) {
+        if self.0.joining.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.tasklet.core().add_handle();
         }
-        waited => waited,
     }
 }
 
