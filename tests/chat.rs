@@ -2,8 +2,10 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -207,48 +209,51 @@ fn one_that_never_reads_is_dropped_and_nobody_else_notices() {
 fn sigterm_under_load_ends_within_the_grace_period() {
     let chat = Program::chat();
     let addr = chat.address();
-    let talkers: Vec<_> = (0..20)
-        .map(|n| {
-            let client = Client::join(addr);
+    // Dead weight: it reads nothing, so its writer is stuck when the stop comes.
+    let dead = Client::join(addr);
+    let heard = Arc::new(AtomicU64::new(0));
+    let clients: Vec<_> = (0..20).map(|_| Client::join(addr)).collect();
+    let threads: Vec<_> = clients
+        .into_iter()
+        .enumerate()
+        .flat_map(|(n, client)| {
             let mut writer = client.stream().try_clone().unwrap();
-            let writing = thread::spawn(move || {
-                // Until the server has gone.
+            let mut reader = writer.try_clone().unwrap();
+            let heard = heard.clone();
+            let talks = thread::spawn(move || {
+                // Until the server has gone, or does not listen any more.
                 while writer
                     .write_all(format!("talker {n} goes on\n").as_bytes())
                     .is_ok()
                 {}
             });
-            let mut reader = client.stream().try_clone().unwrap();
-            let reading = thread::spawn(move || {
+            let listens = thread::spawn(move || {
+                let mut chunk = [0; 64 * 1024];
                 // A reset is as good an end as any for one who is still talking.
-                let _ = std::io::copy(&mut reader, &mut std::io::sink());
+                while let Ok(count @ 1..) = reader.read(&mut chunk) {
+                    heard.fetch_add(count as u64, Ordering::Relaxed);
+                }
             });
-            (writing, reading)
+            [talks, listens]
         })
         .collect();
-    // Dead weight: it reads nothing, so its writer is stuck when the stop comes.
-    let dead = Client::join(addr);
-    let mut listener = Client::join(addr);
-    for _ in 0..10_000 {
-        listener.line();
-    }
+    eventually("there is load", || {
+        heard.load(Ordering::Relaxed) > 10_000_000
+    });
     let start = Instant::now();
     chat.signal(libc::SIGTERM);
-    let reading = thread::spawn(move || {
-        let _ = std::io::copy(&mut listener.stream(), &mut std::io::sink());
-    });
     let chat = chat.ended();
     let taken = start.elapsed();
+    println!("ended {taken:.1?} after SIGTERM, with {:?}", chat.code());
+    // The grace period is five seconds, and the killed have one more.
     assert!(
-        taken < Duration::from_secs(15),
+        taken < Duration::from_secs(10),
         "took {taken:?}:\n{}",
         chat.stderr
     );
     assert!(chat.code().is_some(), "ended by signal {:?}", chat.signal());
-    for (writing, reading) in talkers {
-        writing.join().unwrap();
-        reading.join().unwrap();
+    for thread in threads {
+        thread.join().unwrap();
     }
-    reading.join().unwrap();
     drop(dead);
 }

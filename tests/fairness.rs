@@ -4,6 +4,8 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Program, child};
@@ -16,7 +18,7 @@ const BUSY: usize = 100;
 const ECHOES: usize = 500;
 
 /// A program that echoes, and whose every worker is kept busy by `BUSY` daemons.
-fn busy_echo(daemon: impl Fn(usize) + Send + 'static) -> std::process::ExitCode {
+fn busy_echo(daemon: impl Fn(usize) + Send + 'static) -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
@@ -40,7 +42,11 @@ fn daemon(worker: usize, run: impl FnOnce() + Send + 'static) -> concurrence::Jo
 
 /// Has the program echo; prints how long that took, and checks it with a lot of room for the
 /// other programs of the machine.
-fn measure(program: Program) {
+fn measure(program: &mut Command) {
+    // One at a time: what the machine has is shared out by its kernel, not by us.
+    static MACHINE: Mutex<()> = Mutex::new(());
+    let _machine = MACHINE.lock();
+    let program = Program::start(program);
     let addr = program.address();
     let mut streams: Vec<_> = (0..4)
         .map(|_| {
@@ -62,12 +68,12 @@ fn measure(program: Program) {
     times.sort();
     let (p50, p99) = (times[ECHOES / 2], times[ECHOES * 99 / 100]);
     println!("echo beside {BUSY} busy tasklets a worker: p50 {p50:.1?}, p99 {p99:.1?}");
-    assert!(p99 < Duration::from_millis(50), "p99 is {p99:?}");
+    assert!(p99 < Duration::from_millis(100), "p99 is {p99:?}");
 }
 
 #[test]
 fn echo_beside_tasklets_that_only_yield() {
-    measure(Program::start(&mut child(|| {
+    measure(&mut child(|| {
         busy_echo(|worker| {
             for _ in 0..BUSY {
                 daemon(worker, || {
@@ -77,7 +83,7 @@ fn echo_beside_tasklets_that_only_yield() {
                 });
             }
         })
-    })));
+    }));
 }
 
 #[derive(Message)]
@@ -96,7 +102,7 @@ fn play(partner: &Tasklet) {
 
 #[test]
 fn echo_beside_tasklets_that_only_exchange_messages() {
-    measure(Program::start(&mut child(|| {
+    measure(&mut child(|| {
         busy_echo(|worker| {
             for _ in 0..BUSY / 2 {
                 daemon(worker, move || {
@@ -107,12 +113,12 @@ fn echo_beside_tasklets_that_only_exchange_messages() {
                 });
             }
         })
-    })));
+    }));
 }
 
 #[test]
 fn echo_beside_tasklets_that_never_find_their_mailbox_empty() {
-    measure(Program::start(&mut child(|| {
+    measure(&mut child(|| {
         busy_echo(|worker| {
             daemon(worker, || {
                 let me = Tasklet::current();
@@ -120,5 +126,5 @@ fn echo_beside_tasklets_that_never_find_their_mailbox_empty() {
                 play(&me);
             });
         })
-    })));
+    }));
 }

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use concurrence::net::{Server, TcpStream};
 use concurrence::sync::{Mutex, Semaphore};
 use concurrence::{
-    CallError, JoinError, Message, Placement, Runtime, Tasklet, TimedOut, block_on_thread, io,
-    join_all, match_message, timeout,
+    CallError, Envelope, JoinError, Message, Placement, Runtime, Tasklet, TimedOut,
+    block_on_thread, io, join_all, match_message, timeout,
 };
 
 /// How many tasklets live at a time; whoever ends is replaced.
@@ -97,14 +97,12 @@ impl Home {
     }
 }
 
-/// Answers what has been asked, if anything has come within `limit`.
-fn answer_one(limit: Duration) {
-    if let Ok(message) = Tasklet::receive_timeout(limit) {
-        match_message!(match message {
-            (Double(n), reply) => reply.send(2 * n),
-            Poke => {}
-        });
-    }
+/// Answers what has been asked.
+fn answer(message: Envelope) {
+    match_message!(match message {
+        (Double(n), reply) => reply.send(2 * n),
+        Poke => {}
+    });
 }
 
 /// One life: operations at random, until it is asked to stop.
@@ -130,7 +128,9 @@ fn live(me: usize, seed: u64, world: &World) -> io::Result<()> {
                 "send"
             }
             4 | 5 => {
-                answer_one(random.micros(2_000));
+                if let Ok(message) = Tasklet::receive_timeout(random.micros(2_000)) {
+                    answer(message);
+                }
                 "receive_timeout"
             }
             6 | 7 => {
@@ -206,13 +206,11 @@ fn live(me: usize, seed: u64, world: &World) -> io::Result<()> {
             }
             13 => {
                 let expired: Result<(), TimedOut> = timeout(random.micros(1_000), || {
-                    loop {
-                        answer_one(Duration::from_secs(3600));
-                        home.check("receive_timeout in a timeout");
-                        if Tasklet::is_stopping() {
-                            return Ok(());
-                        }
+                    for message in Tasklet::receive() {
+                        home.check("receive in a timeout");
+                        answer(message);
                     }
+                    Ok(())
                 });
                 if expired.is_err() {
                     world.expiries.fetch_add(1, Ordering::Relaxed);

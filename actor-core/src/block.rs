@@ -113,18 +113,26 @@ pub(crate) fn current<'a>() -> Option<&'a Core> {
     }
 }
 
+impl Here<'_> {
+    /// Counts an operation, and carries out a kill.
+    fn touch(&self) {
+        if let Here::Tasklet(local, core) = self {
+            local.count_operation();
+            core.check_kill(local);
+        }
+    }
+}
+
 /// Counts an operation that does not wait, and carries out a kill.
 pub(crate) fn touch() {
-    if let Here::Tasklet(local, core) = here() {
-        local.count_operation();
-        core.check_kill(local);
-    }
+    here().touch();
 }
 
 /// Begins an operation that can wait: counts it, carries out a kill, and reports an expired deadline.
 pub(crate) fn enter() -> Result<(), Interrupt> {
-    touch();
-    match timeout::nearest() {
+    let here = here();
+    here.touch();
+    match timeout::nearest(&here) {
         Some((at, scope)) if time::now() >= at && !panicking() => Err(Interrupt::Expired(scope)),
         _ => Ok(()),
     }
@@ -162,8 +170,8 @@ impl Wait {
 
     /// The nearest of the operation's own deadline and those of the blocks around it, and what has
     /// happened when it has passed.
-    pub(crate) fn deadline(&self) -> (Option<Instant>, Interrupt) {
-        match timeout::nearest() {
+    pub(crate) fn deadline(&self, here: &Here<'_>) -> (Option<Instant>, Interrupt) {
+        match timeout::nearest(here) {
             Some((at, scope)) if self.deadline.is_none_or(|own| at < own) => {
                 (Some(at), Interrupt::Expired(scope))
             }
@@ -178,7 +186,8 @@ impl Wait {
 /// have something new. What `look` has to give is preferred to an interrupt of the same moment, so
 /// nothing is lost at the edge of a timeout; only a kill comes first.
 pub(crate) fn wait_until<T>(wait: Wait, mut look: impl FnMut() -> Option<T>) -> Result<T, Interrupt> {
-    let (deadline, interrupt) = wait.deadline();
+    let here = here();
+    let (deadline, interrupt) = wait.deadline(&here);
     loop {
         if let Some(found) = look() {
             return Ok(found);
@@ -186,8 +195,7 @@ pub(crate) fn wait_until<T>(wait: Wait, mut look: impl FnMut() -> Option<T>) -> 
         if panicking() {
             return Err(Interrupt::Unwinding);
         }
-        let here = here();
-        if let Here::Tasklet(_, core) = &here
+        if let Here::Tasklet(_, core) = here
             && wait.or_stop
             && core.is_stopping()
         {

@@ -27,6 +27,8 @@ mod envelope;
 mod error;
 mod group;
 mod home;
+#[cfg(all(test, loom))]
+mod loom_models;
 mod mailbox;
 mod matching;
 mod message;

@@ -17,12 +17,13 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use crate::block::{self, Here, Interrupt, Wait, Waiting};
+use crate::primitive::AtomicU32;
 use crate::wait_list::WaitList;
 use crate::{time, worker};
 
@@ -79,6 +80,16 @@ struct Registration {
 }
 
 impl Readiness {
+    /// Of a descriptor of which nothing is known: everything is worth a try.
+    pub(crate) fn new() -> Self {
+        Readiness {
+            state: AtomicU32::new(READABLE | WRITABLE),
+            readers: WaitList::new(),
+            writers: WaitList::new(),
+            registered: Mutex::new(None),
+        }
+    }
+
     /// Takes in an event, and wakes whom it may concern.
     pub(crate) fn set_ready(&self, events: u32) {
         let has = |bits: i32| events & bits as u32 != 0;
@@ -105,16 +116,16 @@ impl Readiness {
         }
     }
 
-    fn state(&self) -> u32 {
+    pub(crate) fn state(&self) -> u32 {
         self.state.load(Ordering::Acquire)
     }
 
-    fn is_ready(&self, direction: Direction) -> bool {
+    pub(crate) fn is_ready(&self, direction: Direction) -> bool {
         self.state() & direction.flag() != 0
     }
 
     /// Notes that the system said "would block" at a time when the state was `seen`.
-    fn clear(&self, direction: Direction, seen: u32) {
+    pub(crate) fn clear(&self, direction: Direction, seen: u32) {
         let cleared = seen & !direction.flag();
         let _ = self.state.compare_exchange(seen, cleared, Ordering::AcqRel, Ordering::Relaxed);
     }
@@ -192,12 +203,7 @@ impl Source {
         set_nonblocking(&fd)?;
         Ok(Source {
             fd: Some(fd),
-            readiness: Arc::new(Readiness {
-                state: AtomicU32::new(READABLE | WRITABLE),
-                readers: WaitList::new(),
-                writers: WaitList::new(),
-                registered: Mutex::new(None),
-            }),
+            readiness: Arc::new(Readiness::new()),
         })
     }
 
@@ -343,7 +349,7 @@ impl Source {
             Direction::Write => libc::POLLOUT,
         };
         loop {
-            let (deadline, interrupt) = wait.deadline();
+            let (deadline, interrupt) = wait.deadline(&Here::Thread);
             let left = deadline.map(|at| at.saturating_duration_since(time::now()));
             match poll(self.as_fd(), events, left) {
                 Ok(true) => break,

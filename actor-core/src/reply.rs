@@ -9,11 +9,12 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::panicking;
 use std::time::Instant;
 
 use crate::block::{self, Interrupt, Wait, Waiting};
+use crate::primitive::AtomicU8;
 use crate::waiter::Waiter;
 use crate::{CallError, Pid, counters};
 
@@ -41,7 +42,7 @@ impl<T> ReplyCell<T> {
     /// # Safety
     ///
     /// Called at most once, by the holder of the right to answer.
-    unsafe fn answer(&self, answer: Result<T, CallError>) {
+    pub(crate) unsafe fn answer(&self, answer: Result<T, CallError>) {
         // SAFETY: nobody reads it before the swap below, and nobody else writes it.
         unsafe { *self.answer.get() = Some(answer) };
         // Release publishes the answer; acquire is not needed, but says what `PENDING` means: the
@@ -59,7 +60,7 @@ impl<T> ReplyCell<T> {
     /// # Safety
     ///
     /// Called by the caller alone, and not again after it has given something.
-    unsafe fn take(&self) -> Option<Result<T, CallError>> {
+    pub(crate) unsafe fn take(&self) -> Option<Result<T, CallError>> {
         if self.state.load(Ordering::Acquire) != ANSWERED {
             return None;
         }
@@ -68,8 +69,19 @@ impl<T> ReplyCell<T> {
         unsafe { (*self.answer.get()).take() }
     }
 
+    /// Takes the answer that has come before [`give_up`](Self::give_up), which then said `false`.
+    ///
+    /// # Safety
+    ///
+    /// Called by the caller alone, once, right after that.
+    pub(crate) unsafe fn take_late(&self) -> Option<Result<T, CallError>> {
+        // SAFETY: the swap that found ANSWERED has acquired the answer, which is not written again;
+        // the caller alone reads it. The state says GIVEN_UP now, which is why `take` would not do.
+        unsafe { (*self.answer.get()).take() }
+    }
+
     /// Says that nobody waits any more; `false` if the answer has come first.
-    fn give_up(&self) -> bool {
+    pub(crate) fn give_up(&self) -> bool {
         self.state.swap(GIVEN_UP, Ordering::AcqRel) == PENDING
     }
 }
@@ -221,9 +233,8 @@ pub(crate) fn wait_for_reply<T>(
             if cell.give_up() {
                 return Err(interrupted(interrupt));
             }
-            // SAFETY: as above; nothing has been taken yet. The state now reads GIVEN_UP, but the
-            // swap that found ANSWERED acquired the answer.
-            unsafe { (*cell.answer.get()).take() }.unwrap_or(Err(interrupted(interrupt)))
+            // SAFETY: as above; nothing has been taken yet.
+            unsafe { cell.take_late() }.unwrap_or(Err(interrupted(interrupt)))
         }
     }
 }

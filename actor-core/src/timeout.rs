@@ -26,8 +26,8 @@ thread_local! {
     static SCOPE: Cell<Option<Scope>> = const { Cell::new(None) };
 }
 
-fn with_scope<R>(f: impl FnOnce(&Cell<Option<Scope>>) -> R) -> Option<R> {
-    match block::here() {
+fn with_scope<R>(here: &Here<'_>, f: impl FnOnce(&Cell<Option<Scope>>) -> R) -> Option<R> {
+    match here {
         // SAFETY: the tasklet itself.
         Here::Tasklet(_, core) => Some(f(&unsafe { core.home_state() }.scope)),
         Here::Thread => SCOPE.try_with(f).ok(),
@@ -35,9 +35,9 @@ fn with_scope<R>(f: impl FnOnce(&Cell<Option<Scope>>) -> R) -> Option<R> {
     }
 }
 
-/// The nearest deadline around the caller, and whose it is.
-pub(crate) fn nearest() -> Option<(Instant, ScopeId)> {
-    with_scope(Cell::get).flatten().map(|scope| (scope.at, scope.id))
+/// The nearest deadline around the caller, which is `here`, and whose it is.
+pub(crate) fn nearest(here: &Here<'_>) -> Option<(Instant, ScopeId)> {
+    with_scope(here, Cell::get).flatten().map(|scope| (scope.at, scope.id))
 }
 
 /// What unwinds to the edge of a block whose time is up.
@@ -58,7 +58,7 @@ struct Restore(Option<Scope>);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        with_scope(|scope| scope.set(self.0));
+        with_scope(&block::here(), |scope| scope.set(self.0));
     }
 }
 
@@ -95,14 +95,14 @@ impl Drop for Restore {
 pub fn timeout<R: FromTimeout>(limit: Duration, f: impl FnOnce() -> R) -> R {
     static ISSUED: AtomicU64 = AtomicU64::new(0);
     let id = ScopeId(ISSUED.fetch_add(1, Ordering::Relaxed));
-    let outer = with_scope(Cell::get).flatten();
+    let outer = with_scope(&block::here(), Cell::get).flatten();
     let own = time::after(limit).map(|at| Scope { at, id });
     let nearer = match (own, outer) {
         (Some(own), Some(outer)) if outer.at <= own.at => Some(outer),
         (own, outer) => own.or(outer),
     };
     let restore = Restore(outer);
-    with_scope(|scope| scope.set(nearer));
+    with_scope(&block::here(), |scope| scope.set(nearer));
     let result = catch_unwind(AssertUnwindSafe(f));
     drop(restore);
     match result {

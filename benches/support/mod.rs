@@ -9,14 +9,14 @@ use concurrence::{Message, Runtime, Tasklet, block_on_thread, match_message};
 use criterion::Criterion;
 
 /// The tasklet that runs what criterion measures.
-pub struct Runner(Tasklet);
+pub(crate) struct Runner(Tasklet);
 
 #[derive(Message)]
 struct Job(Box<dyn FnOnce() + Send>);
 
 impl Runner {
     /// Runs `job` in the tasklet.
-    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+    pub(crate) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (done, result) = mpsc::channel();
         let job = Job(Box::new(move || {
             done.send(job()).expect("the thread waits");
@@ -27,7 +27,7 @@ impl Runner {
 }
 
 /// Starts a runtime of one worker and runs `benches` beside it.
-pub fn run(benches: fn(&mut Criterion, &Runner)) -> ExitCode {
+pub(crate) fn run(benches: fn(&mut Criterion, &Runner)) -> ExitCode {
     Runtime::builder().workers(1).dispatch(move || {
         let runner = Tasklet::spawn(|| {
             for message in Tasklet::receive() {
@@ -47,7 +47,7 @@ pub fn run(benches: fn(&mut Criterion, &Runner)) -> ExitCode {
 
 /// How long `work` takes when it is done `times` times.
 #[allow(dead_code, reason = "some benches time by other means")]
-pub fn time(times: u64, mut work: impl FnMut(u64)) -> Duration {
+pub(crate) fn time(times: u64, mut work: impl FnMut(u64)) -> Duration {
     let start = Instant::now();
     for n in 0..times {
         work(n);

@@ -235,7 +235,9 @@ impl Program {
     /// The address that the program's log says it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
         self.stderr.wait("address listened on", |text| {
-            let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            let mut lines = text
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
             let line = lines.find(|line| line.contains("listening"))?;
             let addr = &line[line.find("127.0.0.1:")?..];
             let end = addr.find(|c: char| c != '.' && c != ':' && !c.is_ascii_digit())?;

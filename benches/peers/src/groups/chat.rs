@@ -355,10 +355,7 @@ impl Chat {
 
     fn say_round(&mut self) -> Result<()> {
         let lines: Vec<_> = (0..CLIENTS).map(|client| line(client, self.said)).collect();
-        let sum = lines
-            .iter()
-            .map(|line| mark(line))
-            .fold(0, u64::wrapping_add);
+        let sum = lines.iter().map(mark).fold(0, u64::wrapping_add);
         for (client, line) in lines.iter().enumerate() {
             self.clients.write(client, line)?;
             let expected = &mut self.received[client].expected;

@@ -1,0 +1,167 @@
+//! What the tests of tasklets and messages share.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use std::{fmt, mem, thread};
+
+use actor_core::sync::Event;
+use actor_core::{JoinError, JoinHandle, Placement, Runtime, Tasklet};
+
+/// More than the machines of this project's tests may have cores.
+pub const WORKERS: usize = 3;
+/// Only turns a hang into a failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// For what is meant to pass.
+pub const SHORT: Duration = Duration::from_millis(2);
+
+/// Runs `main` as a program that must succeed, and gives what it returns.
+pub fn run<T: Send + 'static>(main: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = std::sync::mpsc::channel();
+    let code = finish(move || {
+        Runtime::builder().workers(WORKERS).dispatch(move || tell.send(main()).expect("wanted"))
+    });
+    assert_eq!(text(code), text(ExitCode::SUCCESS), "the program has failed; see above");
+    told.try_recv().expect("main has sent its result")
+}
+
+/// Runs what may hang on a thread of its own, and fails if it does, with a look at who waits for what.
+pub fn finish<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    let (tell, told) = std::sync::mpsc::channel();
+    let running = thread::spawn(move || drop(tell.send(f())));
+    match told.recv_timeout(PATIENCE * 2) {
+        Ok(result) => result,
+        Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => match running.join() {
+            Err(payload) => std::panic::resume_unwind(payload),
+            Ok(()) => unreachable!("it sends before it ends"),
+        },
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+            // The runtime prints its trees.
+            // SAFETY: a plain system call.
+            unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+            thread::sleep(Duration::from_secs(1));
+            panic!("the program does not end; the tasklets are printed above");
+        }
+    }
+}
+
+/// `ExitCode` has no equality.
+pub fn text(code: ExitCode) -> String {
+    format!("{code:?}")
+}
+
+/// Spawns on the caller's worker, and lets it run until it waits.
+pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    let tasklet = Tasklet::spawn(f);
+    Tasklet::yield_now();
+    tasklet
+}
+
+pub fn spawn_on<T: Send + 'static>(
+    worker: usize,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> JoinHandle<T> {
+    Tasklet::builder().placement(Placement::Worker(worker)).spawn(f).expect("there is room")
+}
+
+pub fn join<T>(tasklet: JoinHandle<T>) -> T {
+    tasklet.join_timeout(PATIENCE).expect("the tasklet ends by itself")
+}
+
+#[track_caller]
+pub fn assert_killed<T: fmt::Debug>(tasklet: &JoinHandle<T>) {
+    let end = tasklet.join_timeout(PATIENCE);
+    assert!(matches!(end, Err(JoinError::Killed)), "{end:?}");
+}
+
+/// Lets the caller's worker run what is ready, until `is_so`.
+#[track_caller]
+pub fn wait_until(is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "it does not come about");
+        Tasklet::yield_now();
+        thread::yield_now();
+    }
+}
+
+/// Waits until `tasklet` waits for `what`, as the tree says it.
+#[track_caller]
+pub fn wait_until_it_waits(tasklet: &Tasklet, what: &str) {
+    wait_until(|| tasklet.tree().to_string().lines().next().is_some_and(|line| line.contains(what)));
+}
+
+/// Takes up the worker until `SHORT` has certainly passed, so that nothing else on it gets to look.
+pub fn let_short_pass() {
+    let start = Instant::now();
+    while start.elapsed() < SHORT * 3 {
+        std::hint::spin_loop();
+    }
+}
+
+/// A gate that is shut until it is opened.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<Event>);
+
+impl Gate {
+    pub fn new() -> Gate {
+        Gate::default()
+    }
+
+    pub fn open(&self) {
+        self.0.set();
+    }
+
+    /// Waits for it to open.
+    #[track_caller]
+    pub fn pass(&self) {
+        assert!(self.0.wait_timeout(PATIENCE).is_ok(), "the gate stays shut");
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.0.is_set()
+    }
+}
+
+/// Counts, and is shared.
+#[derive(Clone, Default, Debug)]
+pub struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    pub fn new() -> Count {
+        Count::default()
+    }
+
+    pub fn up(&self) -> usize {
+        self.0.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Does something when it is dropped.
+pub struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> OnDrop<F> {
+    pub fn new(f: F) -> Self {
+        OnDrop(Some(f))
+    }
+}
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(f) = mem::take(&mut self.0) {
+            f();
+        }
+    }
+}
+
+/// A small generator, so that a run differs from place to place and not from run to run.
+pub fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    *seed >> 33
+}
