@@ -24,13 +24,17 @@ fn handle(stream: TcpStream, clients: Group<Tasklet>) -> io::Result<()> {
     let (reader, writer) = BufferedStream::new(stream).split();
     let outbox = Mailbox::bounded(16 * 1024, Overflow::Fail); // full: the client has stopped reading
     let writer = Tasklet::with_mailbox(outbox).spawn(|| write_lines(writer))?;
-    let _reader = Tasklet::spawn(|| read_lines(reader, client)).kill_on_drop();
+    let _reader = Tasklet::builder()
+        .spawn(|| read_lines(reader, client))?
+        .kill_on_drop();
     writer.send(WriteLine("type 'quit' to exit..".into()))?;
     for message in Tasklet::receive() {
         match_message!(match message {
-            LineRead(line) => clients.broadcast_others(WriteLine(line)),
-            WriteLine(line) => writer.send(WriteLine(line))?,
+            LineRead(line) => {
+                clients.broadcast_others(WriteLine(line));
+            }
             Quit => return Ok(()),
+            other => writer.forward(other)?, // a line from another client, as it came
         });
     }
     writer.send(WriteLine("server is shutting down".into()))?; // a stop has ended the loop

@@ -121,6 +121,18 @@ fn quit_end_of_file_and_reset_end_that_client_alone() {
 }
 
 #[test]
+fn a_line_without_end_ends_its_sender_alone() {
+    let chat = Program::chat();
+    let addr = chat.address();
+    let (mut ann, mut bob) = (Client::join(addr), Client::join(addr));
+    let endless = Client::join(addr);
+    let mut stream = endless.stream();
+    while stream.write_all(&[b'x'; 64 * 1024]).is_ok() {} // until the server has had enough
+    ann.send("what was that?\n");
+    assert_eq!(bob.line(), "what was that?");
+}
+
+#[test]
 fn ctrl_c_tells_everyone_and_exits() {
     let chat = Program::chat();
     let addr = chat.address();

@@ -99,8 +99,8 @@ fn dispatch_may_be_called_again() {
 }
 
 /// A program whose receive loops end when it is asked to stop, children after their parents.
-fn orderly() -> ExitCode {
-    dispatch(|| {
+fn orderly(code: u8) -> ExitCode {
+    dispatch(move || {
         let _child = Tasklet::spawn(|| {
             for _ in Tasklet::receive() {}
             eprintln!("child has stopped");
@@ -108,13 +108,13 @@ fn orderly() -> ExitCode {
         eprintln!("ready");
         for _ in Tasklet::receive() {}
         eprintln!("main has stopped");
-        ExitCode::from(5)
+        ExitCode::from(code)
     })
 }
 
 #[test]
 fn sigint_stops_in_order() {
-    let program = Program::start(&mut child(|| orderly()));
+    let program = Program::start(&mut child(|| orderly(5)));
     program.wait_for("ready");
     program.signal(libc::SIGINT);
     let ended = program.ended();
@@ -129,7 +129,7 @@ fn sigint_stops_in_order() {
 
 #[test]
 fn sigterm_stops_in_order() {
-    let program = Program::start(&mut child(|| orderly()));
+    let program = Program::start(&mut child(|| orderly(5)));
     program.wait_for("ready");
     program.signal(libc::SIGTERM);
     let ended = program.ended();
@@ -142,8 +142,8 @@ fn sigterm_stops_in_order() {
 }
 
 /// A program that hears the first request to stop and does not heed it.
-fn stubborn() -> ExitCode {
-    Runtime::builder().grace(FOR_EVER).dispatch(|| {
+fn stubborn(grace: Duration) -> ExitCode {
+    Runtime::builder().grace(grace).dispatch(|| {
         eprintln!("ready");
         for _ in Tasklet::receive() {}
         eprintln!("not yet");
@@ -153,7 +153,7 @@ fn stubborn() -> ExitCode {
 
 #[test]
 fn a_second_sigint_ends_at_once() {
-    let program = Program::start(&mut child(|| stubborn()));
+    let program = Program::start(&mut child(|| stubborn(FOR_EVER)));
     program.wait_for("ready");
     program.signal(libc::SIGINT);
     program.wait_for("not yet");
@@ -163,7 +163,7 @@ fn a_second_sigint_ends_at_once() {
 
 #[test]
 fn a_second_sigterm_ends_at_once() {
-    let program = Program::start(&mut child(|| stubborn()));
+    let program = Program::start(&mut child(|| stubborn(FOR_EVER)));
     program.wait_for("ready");
     program.signal(libc::SIGTERM);
     program.wait_for("not yet");

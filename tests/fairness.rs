@@ -6,13 +6,18 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{PATIENCE, Program, child};
 use concurrence::net::{self, Server};
 use concurrence::{Message, Placement, Runtime, Tasklet, io, match_message};
 
-const WORKERS: usize = 2;
+/// One core is left to the client: what is measured is our scheduler, not the kernel's.
+fn workers() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+}
+
 /// How many tasklets keep each worker busy.
 const BUSY: usize = 100;
 const ECHOES: usize = 500;
@@ -22,8 +27,8 @@ fn busy_echo(daemon: impl Fn(usize) + Send + 'static) -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .init();
-    Runtime::builder().workers(WORKERS).dispatch(move || {
-        for worker in 0..WORKERS {
+    Runtime::builder().workers(workers()).dispatch(move || {
+        for worker in 0..workers() {
             daemon(worker);
         }
         Server::serve("127.0.0.1:0", |stream: net::TcpStream| {
@@ -68,7 +73,7 @@ fn measure(program: &mut Command) {
     times.sort();
     let (p50, p99) = (times[ECHOES / 2], times[ECHOES * 99 / 100]);
     println!("echo beside {BUSY} busy tasklets a worker: p50 {p50:.1?}, p99 {p99:.1?}");
-    assert!(p99 < Duration::from_millis(100), "p99 is {p99:?}");
+    assert!(p99 < Duration::from_millis(50), "p99 is {p99:?}");
 }
 
 #[test]

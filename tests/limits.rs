@@ -141,7 +141,7 @@ fn a_server_refuses_what_it_has_no_tasklet_for_and_goes_on() {
     });
     assert!(server.descriptors() > idle, "somebody is served");
     drop(clients);
-    eventually("the served have gone", || server.descriptors() == idle);
+    eventually("the served have gone", || server.descriptors() <= idle);
     serve_one();
     server.signal(libc::SIGTERM);
     assert_eq!(server.ended().code(), Some(0));

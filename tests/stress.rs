@@ -382,7 +382,7 @@ fn every_operation_returns_and_on_its_own_thread() {
             keeper.unwrap();
         }
         block_on_thread(move || outsider.join().unwrap());
-        server.shutdown(Duration::from_secs(5));
+        server.shutdown(Duration::from_secs(5)).unwrap();
         let operations: u64 = world.progress.iter().map(|n| n.load(Ordering::Relaxed)).sum();
         println!(
             "{operations} operations on {workers} workers in {seconds} s; {} kills, {} stops, {} expiries",

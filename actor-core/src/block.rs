@@ -185,6 +185,7 @@ impl Wait {
 /// The caller has arranged to be woken (a place in a wait list, an idle mailbox) whenever `look` may
 /// have something new. What `look` has to give is preferred to an interrupt of the same moment, so
 /// nothing is lost at the edge of a timeout; only a kill comes first.
+#[inline(always)]
 pub(crate) fn wait_until<T>(wait: Wait, mut look: impl FnMut() -> Option<T>) -> Result<T, Interrupt> {
     let here = here();
     let (deadline, interrupt) = wait.deadline(&here);

@@ -25,7 +25,7 @@ struct Header {
 
 /// What is known of a class of messages, and of whether this one was called.
 struct Class {
-    id: fn() -> TypeId,
+    id: TypeId,
     name: fn() -> &'static str,
     called: bool,
     /// Drops the envelope's share; the error is what a call gets that has not been answered.
@@ -70,14 +70,14 @@ impl<M: Message> Answers<M::Reply> for Called<M> {
 
 trait Classes: Message {
     const SENT: Class = Class {
-        id: TypeId::of::<Self>,
+        id: TypeId::of::<Self>(),
         name: type_name::<Self>,
         called: false,
         discard: discard_sent::<Self>,
         is_given_up: |_| false,
     };
     const CALLED: Class = Class {
-        id: TypeId::of::<Self>,
+        id: TypeId::of::<Self>(),
         name: type_name::<Self>,
         called: true,
         discard: discard_called::<Self>,
@@ -199,7 +199,7 @@ impl Envelope {
 
     /// Whether the message is of the class `M`.
     pub fn is<M: Message>(&self) -> bool {
-        (self.header().class.id)() == TypeId::of::<M>()
+        self.header().class.id == TypeId::of::<M>()
     }
 
     /// Whether somebody waits, or has waited, for an answer.

@@ -29,6 +29,7 @@ mod group;
 mod home;
 #[cfg(all(test, loom))]
 mod loom_models;
+mod line;
 mod mailbox;
 mod matching;
 mod message;

@@ -84,21 +84,34 @@ pub(crate) enum Patience {
 /// A mailbox's contents. One consumer: the tasklet that owns it, on its home thread.
 #[derive(Debug)]
 pub(crate) enum Contents {
-    /// The lock-free queue, with or without a bound.
+    /// Two queues, with or without a bound. Senders on the owner's home thread, which are most of
+    /// them, append to the second one without an atomic operation; others go through the first.
+    ///
+    /// A sender always takes the same way, since a tasklet never moves; so what one sender sends stays
+    /// in order.
     Queue {
         arrived: Queue,
-        /// What the consumer has taken and not yet handled.
-        taken: HomeCell<Chain>,
+        home: HomeCell<Home>,
         bound: Option<(Permits, Overflow)>,
     },
     /// For `DropOldest`, where senders take messages out as well, which the queue cannot do.
     Ring { capacity: usize, state: Mutex<Ring> },
 }
 
+/// The part of a mailbox that only its owner's home thread touches.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// What waits, oldest first; what the consumer takes from `arrived` is put behind it.
+    messages: Chain,
+    /// Whether the consumer waits for a message.
+    listening: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Ring {
     messages: VecDeque<Envelope>,
-    idle: bool,
+    /// Whether the consumer waits for a message.
+    listening: bool,
     closed: bool,
 }
 
@@ -106,37 +119,49 @@ impl Contents {
     pub(crate) fn new(mailbox: Mailbox) -> Self {
         match mailbox.bound {
             Some((capacity, Overflow::DropOldest)) => {
-                let ring = Ring { messages: VecDeque::new(), idle: false, closed: false };
+                let ring = Ring { messages: VecDeque::new(), listening: false, closed: false };
                 Contents::Ring { capacity, state: Mutex::new(ring) }
             }
             bound => Contents::Queue {
                 arrived: Queue::new(),
-                taken: HomeCell::new(Chain::EMPTY),
+                home: HomeCell::new(Home { messages: Chain::EMPTY, listening: false }),
                 bound: bound.map(|(capacity, overflow)| (Permits::new(capacity), overflow)),
             },
         }
     }
 
     /// Adds a message for the consumer `of`; `Ok(true)` if that one must be woken.
-    pub(crate) fn push(
+    ///
+    /// # Safety
+    ///
+    /// `at_home` only on the consumer's home thread.
+    pub(crate) unsafe fn push(
         &self,
         envelope: Envelope,
         patience: Patience,
         of: Pid,
+        at_home: bool,
     ) -> Result<bool, SendError<Envelope>> {
         match self {
-            Contents::Queue { arrived, bound: None, .. } => push_queue(arrived, envelope),
-            Contents::Queue { arrived, bound: Some((room, overflow)), .. } => {
-                let envelope = match reserve(room, *overflow, patience, of) {
-                    Ok(true) => envelope,
-                    Ok(false) => {
-                        counters::OVERFLOWED.add(1);
-                        envelope.fail(CallError::Full);
-                        return Ok(false);
+            Contents::Queue { arrived, home, bound } => {
+                if let Some((room, overflow)) = bound {
+                    match reserve(room, *overflow, patience, of) {
+                        Ok(true) => {}
+                        Ok(false) => {
+                            counters::OVERFLOWED.add(1);
+                            envelope.fail(CallError::Full);
+                            return Ok(false);
+                        }
+                        Err(refused) => return Err(refused.map(|()| envelope)),
                     }
-                    Err(refused) => return Err(refused.map(|()| envelope)),
+                }
+                let pushed = if at_home {
+                    // SAFETY: on the home thread.
+                    unsafe { push_home(arrived, home, envelope) }
+                } else {
+                    push_queue(arrived, envelope)
                 };
-                push_queue(arrived, envelope).inspect_err(|_| room.release(1))
+                pushed.inspect_err(|_| bound.iter().for_each(|(room, _)| room.release(1)))
             }
             Contents::Ring { capacity, state } => push_ring(*capacity, state, envelope),
         }
@@ -149,20 +174,18 @@ impl Contents {
     /// For the consumer alone.
     pub(crate) unsafe fn pop(&self) -> Option<Envelope> {
         match self {
-            Contents::Queue { arrived, taken, bound } => {
-                // SAFETY: this is the consumer, and the queue's code does not come back here.
+            Contents::Queue { arrived, home, bound } => {
+                // SAFETY: on the home thread, and the queues' code does not come back here.
                 let next = unsafe {
-                    taken.with(|taken| {
-                        if taken.len() == 0 {
-                            taken.append(arrived.take_all());
-                        }
-                        taken.pop()
+                    home.with(|home| {
+                        home.collect(arrived);
+                        home.messages.pop()
                     })
                 }?;
                 if let Some((room, _)) = bound {
                     room.release(1);
                 }
-                // SAFETY: the link came from an envelope that `push_queue` took apart.
+                // SAFETY: the link came from an envelope that a push took apart.
                 Some(unsafe { Envelope::from_link(next) })
             }
             Contents::Ring { state, .. } => state.lock().messages.pop_front(),
@@ -177,33 +200,52 @@ impl Contents {
     pub(crate) unsafe fn pending(&self) -> usize {
         match self {
             // SAFETY: as in `pop`.
-            Contents::Queue { arrived, taken, .. } => unsafe {
-                taken.with(|taken| {
-                    taken.append(arrived.take_all());
-                    taken.len()
+            Contents::Queue { arrived, home, .. } => unsafe {
+                home.with(|home| {
+                    home.collect(arrived);
+                    home.messages.len()
                 })
             },
             Contents::Ring { state, .. } => state.lock().messages.len(),
         }
     }
 
-    /// Declares the consumer idle; `false` if there is a message, or the mailbox is closed.
-    pub(crate) fn go_idle(&self) -> bool {
+    /// Declares that the consumer waits; `false` if there is a message, or the mailbox is closed.
+    ///
+    /// # Safety
+    ///
+    /// For the consumer alone.
+    pub(crate) unsafe fn listen(&self) -> bool {
         match self {
-            Contents::Queue { arrived, .. } => arrived.go_idle(),
+            Contents::Queue { arrived, home, .. } => {
+                let idle = arrived.go_idle();
+                // SAFETY: as in `pop`. Nothing has been appended here since the consumer's last look:
+                // it shares the thread with those who do.
+                unsafe { home.with(|home| home.listening = idle) };
+                idle
+            }
             Contents::Ring { state, .. } => {
                 let mut ring = state.lock();
-                ring.idle = ring.messages.is_empty() && !ring.closed;
-                ring.idle
+                ring.listening = ring.messages.is_empty() && !ring.closed;
+                ring.listening
             }
         }
     }
 
-    /// Takes the idle state back.
-    pub(crate) fn leave_idle(&self) {
+    /// Declares that it does not wait any more.
+    ///
+    /// Only for those who share the consumer's thread, and for rings: in the other queue the state
+    /// stays idle until a message ends it, and costs a vain wake-up if one comes meanwhile. That is
+    /// rare, and saves an atomic operation for every wait.
+    ///
+    /// # Safety
+    ///
+    /// For the consumer alone.
+    pub(crate) unsafe fn stop_listening(&self) {
         match self {
-            Contents::Queue { arrived, .. } => arrived.leave_idle(),
-            Contents::Ring { state, .. } => state.lock().idle = false,
+            // SAFETY: as in `pop`.
+            Contents::Queue { home, .. } => unsafe { home.with(|home| home.listening = false) },
+            Contents::Ring { state, .. } => state.lock().listening = false,
         }
     }
 
@@ -221,7 +263,7 @@ impl Contents {
             Contents::Ring { state, .. } => {
                 let mut ring = state.lock();
                 ring.closed = true;
-                std::mem::take(&mut ring.idle)
+                std::mem::take(&mut ring.listening)
             }
         }
     }
@@ -231,6 +273,15 @@ impl Contents {
         match self {
             Contents::Queue { arrived, .. } => arrived.is_closed(),
             Contents::Ring { state, .. } => state.lock().closed,
+        }
+    }
+}
+
+impl Home {
+    /// Puts what has come from other threads behind what is here.
+    fn collect(&mut self, arrived: &Queue) {
+        if arrived.has_nodes() {
+            self.messages.append(arrived.take_all());
         }
     }
 }
@@ -279,6 +330,29 @@ fn push_queue(arrived: &Queue, envelope: Envelope) -> Result<bool, SendError<Env
     }
 }
 
+/// # Safety
+///
+/// On the home thread.
+unsafe fn push_home(
+    arrived: &Queue,
+    home: &HomeCell<Home>,
+    envelope: Envelope,
+) -> Result<bool, SendError<Envelope>> {
+    // A close by another thread that comes after this look comes after this push: the consumer, on
+    // this thread, drains what is here before it ends.
+    if arrived.is_closed() {
+        return Err(SendError::Ended(envelope));
+    }
+    let link = envelope.into_link();
+    // SAFETY: on the home thread; the link is this call's alone, and becomes the chain's.
+    Ok(unsafe {
+        home.with(|home| {
+            home.messages.push(link);
+            std::mem::take(&mut home.listening)
+        })
+    })
+}
+
 fn push_ring(
     capacity: usize,
     state: &Mutex<Ring>,
@@ -290,7 +364,7 @@ fn push_ring(
     }
     let oldest = if ring.messages.len() == capacity { ring.messages.pop_front() } else { None };
     ring.messages.push_back(envelope);
-    let wake = std::mem::take(&mut ring.idle);
+    let wake = std::mem::take(&mut ring.listening);
     drop(ring);
     // Not under the lock: its destructor may send.
     if let Some(oldest) = oldest {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::block::{self, Here, Interrupt, Wait, Waiting};
-use crate::sync::line::{Line, Ticket};
+use crate::line::{Line, Ticket};
 use crate::waiter::Waiter;
 use crate::{TimedOut, Unwinding, runtime, time, worker};
 

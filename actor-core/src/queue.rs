@@ -128,15 +128,21 @@ impl Queue {
 
     /// Declares the consumer idle; `false` if there is something to take or the queue is closed.
     ///
-    /// After `true` the next push (or close) reports that the consumer must be woken.
+    /// After `true` the next push (or close) reports that the consumer must be woken. The state lasts
+    /// until then, or until [`leave_idle`](Self::leave_idle): a consumer that is woken by something
+    /// else may leave it as it is, at the price of being woken in vain once.
     pub(crate) fn go_idle(&self) -> bool {
         let idle = ptr::without_provenance_mut(IDLE);
+        // Only the consumer sets this state, so if it is read, it has lasted since.
+        if self.head.load(Relaxed) == idle {
+            return true;
+        }
         // Release: the producer that replaces IDLE sees what the consumer did before. A failure means
         // that a node or CLOSED is there, which the consumer then reads with an acquire of its own.
         self.head.compare_exchange(ptr::null_mut(), idle, AcqRel, Relaxed).is_ok()
     }
 
-    /// Takes the idle state back, for a consumer that was woken by something else.
+    /// Takes the idle state back.
     pub(crate) fn leave_idle(&self) {
         let idle = ptr::without_provenance_mut(IDLE);
         // Most often a push has ended the state already, and a read tells. Only this thread sets it,
@@ -215,6 +221,17 @@ impl Chain {
             self.last = ptr::null_mut();
         }
         Some(node)
+    }
+
+    /// Adds a node at the end.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Queue::push`].
+    pub(crate) unsafe fn push(&mut self, node: NonNull<Link>) {
+        // SAFETY: the node is the caller's alone.
+        unsafe { *node.as_ref().next.get() = ptr::null_mut() };
+        self.append(Chain { first: node.as_ptr(), last: node.as_ptr(), len: 1 });
     }
 
     /// Puts the nodes of `later` behind these.

@@ -41,6 +41,8 @@ const WRITABLE: u32 = 2;
 /// The other end has closed its side, or there is an error or urgent data: from now on a short read
 /// does not mean that the descriptor is exhausted.
 const ALWAYS_READABLE: u32 = 4;
+/// The descriptor is in some worker's epoll, so that a cleared flag will be set again.
+const REGISTERED: u32 = 8;
 const FLAGS: u32 = 0xff;
 /// One event, in the count above the flags.
 const EVENT: u32 = FLAGS + 1;
@@ -71,7 +73,12 @@ pub(crate) struct Readiness {
     writers: WaitList,
     /// Where the descriptor is registered.
     registered: Mutex<Option<Registration>>,
+    /// The same worker, or `NOWHERE`, to be read without the lock.
+    home: AtomicUsize,
 }
+
+/// No worker.
+const NOWHERE: usize = usize::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct Registration {
@@ -87,6 +94,7 @@ impl Readiness {
             readers: WaitList::new(),
             writers: WaitList::new(),
             registered: Mutex::new(None),
+            home: AtomicUsize::new(NOWHERE),
         }
     }
 
@@ -298,8 +306,7 @@ impl Source {
                 match operation(self.as_fd()) {
                     Ok((value, exhausted)) => {
                         let sticky = direction == Direction::Read && seen & ALWAYS_READABLE != 0;
-                        // Without a registration no event would ever set the flag again.
-                        if exhausted && !sticky && self.readiness.registered.lock().is_some() {
+                        if exhausted && !sticky && seen & REGISTERED != 0 {
                             self.readiness.clear(direction, seen);
                         }
                         return Ok(value);
@@ -330,14 +337,13 @@ impl Source {
         // Before the registration: the event with which the kernel answers it, if the descriptor is
         // ready by now, sets the flag again.
         self.readiness.clear(direction, seen);
-        self.register(local).map_err(Failure::System)?;
+        self.register(local)?;
         let list = match direction {
             Direction::Read => &self.readiness.readers,
             Direction::Write => &self.readiness.writers,
         };
         let _place = list.enter(waiter);
-        WAITING.fetch_add(1, Ordering::SeqCst);
-        let _count = CountDown;
+        let _counted = Counted::new();
         block::wait_until(wait, || self.readiness.is_ready(direction).then_some(()))?;
         Ok(())
     }
@@ -366,13 +372,25 @@ impl Source {
 
     /// Sees to it that this worker hears of the descriptor's events, or that another does on which
     /// somebody waits already.
-    fn register(&self, local: &worker::Local) -> io::Result<()> {
+    fn register(&self, local: &worker::Local) -> Result<(), Failure> {
+        // The usual case, without the lock: it was registered here before. Registrations change
+        // hands only under the lock, but one that is read as ours and moves away the moment after is
+        // no harm: wherever it is, its events wake whoever is in the lists.
+        if self.readiness.home.load(Ordering::Acquire) == local.id {
+            return Ok(());
+        }
+        self.register_anew(local).map_err(Failure::System)
+    }
+
+    #[cold]
+    fn register_anew(&self, local: &worker::Local) -> io::Result<()> {
         let mut registered = self.readiness.registered.lock();
         if let Some(old) = *registered {
             let waited_on = !self.readiness.readers.is_empty() || !self.readiness.writers.is_empty();
             if old.worker == local.id || waited_on {
                 return Ok(());
             }
+            self.readiness.home.store(NOWHERE, Ordering::Release);
             self.remove(old);
             *registered = None;
         }
@@ -387,6 +405,8 @@ impl Source {
             return Err(error);
         }
         *registered = Some(Registration { worker: local.id, key });
+        self.readiness.home.store(local.id, Ordering::Release);
+        self.readiness.state.fetch_or(REGISTERED, Ordering::AcqRel);
         Ok(())
     }
 
@@ -444,12 +464,27 @@ impl From<Interrupt> for Failure {
     }
 }
 
-/// Counts one that waited out again.
-struct CountDown;
+/// One that waits on a descriptor, counted for the virtual clock. On the real one nobody asks, and a
+/// count that all workers share would cost them.
+struct Counted {
+    counted: bool,
+}
 
-impl Drop for CountDown {
+impl Counted {
+    fn new() -> Self {
+        let counted = time::is_virtual();
+        if counted {
+            WAITING.fetch_add(1, Ordering::SeqCst);
+        }
+        Counted { counted }
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        WAITING.fetch_sub(1, Ordering::SeqCst);
+        if self.counted {
+            WAITING.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 

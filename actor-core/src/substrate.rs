@@ -55,6 +55,7 @@ impl Coroutine {
     }
 
     /// Runs until it suspends or finishes; `true` if it has finished.
+    #[inline(always)]
     pub(crate) fn resume(&mut self) -> bool {
         self.generator.raw_send(None);
         self.generator.is_done()
@@ -104,6 +105,7 @@ impl Suspender {
     /// # Safety
     ///
     /// Called on the stack of the coroutine that this was made for, while its body runs.
+    #[inline(always)]
     pub(crate) unsafe fn suspend(self) {
         // SAFETY: the scope lives in the outermost frame of the coroutine's stack, which is there as
         // long as the body runs, and only this coroutine, one call at a time, reaches it. Its

@@ -34,6 +34,10 @@ use crate::{block, pool, reactor, time};
 const SLICE: Duration = Duration::from_micros(200);
 /// How many operations pass between two looks at the clock.
 const OPERATIONS_PER_LOOK: u32 = 16;
+/// How long a worker without work waits for its own events before it goes back to `may`'s loop, where
+/// it may wait for ever. Going there costs another system call and two switches; a server under load
+/// is never without work for so long.
+const LINGER: Duration = Duration::from_millis(10);
 /// How many events one system call fetches.
 const EVENTS: usize = 256;
 
@@ -140,13 +144,19 @@ thread_local! {
 }
 
 /// The worker of this thread, if it is one.
-///
-/// Never inlined: a caller that has been switched out must not reuse an address of the thread-local
-/// that was computed before the switch, or it could not notice that it came back on another thread.
-#[inline(never)]
+#[inline]
 pub(crate) fn local() -> Option<&'static Local> {
-    // SAFETY: set once, by `drive`, to a value that is leaked.
+    // SAFETY: set once, by `install`, to a value that is leaked.
     unsafe { LOCAL.get().as_ref() }
+}
+
+/// As [`local`], after a switch.
+///
+/// Never inlined: it must not reuse an address of the thread-local that was computed before the
+/// switch, or it could not notice that it came back on another thread.
+#[inline(never)]
+fn local_afresh() -> Option<&'static Local> {
+    local()
 }
 
 /// The part of a worker that its own thread alone touches. Lives for ever.
@@ -258,22 +268,23 @@ impl Local {
         }
     }
 
-    /// Sees to events, timers and the inbox without waiting; `true` if there were any.
-    pub(crate) fn turn(&self) -> bool {
-        let events = self.poll_events();
-        let timers = self.fire_timers();
-        let inbox = self.empty_inbox();
+    /// Sees to events, timers and the inbox without waiting.
+    pub(crate) fn turn(&self) {
+        self.poll_events(Duration::ZERO);
+        self.fire_timers();
+        self.empty_inbox();
         self.slice_start.set(Instant::now());
-        events || timers || inbox
     }
 
-    fn poll_events(&self) -> bool {
+    /// Takes in events, waiting for at most `wait` if there are none; `true` if there were any.
+    fn poll_events(&self, wait: Duration) -> bool {
+        let mut wait = libc::c_int::try_from(wait.as_millis()).unwrap_or(libc::c_int::MAX);
         let mut events = [const { libc::epoll_event { events: 0, u64: 0 } }; EVENTS];
         let mut any = false;
         loop {
             // SAFETY: the buffer is ours and as long as we say.
             let count = unsafe {
-                libc::epoll_wait(self.epoll(), events.as_mut_ptr(), EVENTS as libc::c_int, 0)
+                libc::epoll_wait(self.epoll(), events.as_mut_ptr(), EVENTS as libc::c_int, wait)
             };
             // The only error that an open epoll gives here is EINTR, with no events taken.
             let count = usize::try_from(count).unwrap_or(0);
@@ -296,6 +307,7 @@ impl Local {
             if count < EVENTS {
                 return any;
             }
+            wait = 0;
         }
     }
 
@@ -358,8 +370,9 @@ impl Local {
     }
 
     /// Ends the process if the driver has been moved, with whatever it was resuming.
+    #[inline]
     pub(crate) fn check_thread(&self) {
-        if !local().is_some_and(|now| ptr::eq(now, self)) {
+        if !local_afresh().is_some_and(|now| ptr::eq(now, self)) {
             block::die(
                 "a worker's tasklets have been moved to another thread: a tasklet must not call what \
                  blocks or yields in `may`",
@@ -368,6 +381,7 @@ impl Local {
     }
 
     /// Resumes a tasklet until it waits or ends.
+    #[inline]
     fn resume(&self, core: NonNull<Core>) {
         // SAFETY: it came from the run queue, so it lives; and if it ends, its own reference is
         // given up by `retire` below and not before.
@@ -386,35 +400,40 @@ impl Local {
         }
     }
 
-    /// Waits until there is something to do.
+    /// Waits until there is something to do, and sees to it.
     fn sleep(&self) {
-        if time::is_virtual() && !self.advance_virtual_clock() {
+        if self.fire_timers() || (time::is_virtual() && self.advance_virtual_clock()) {
             return;
         }
         // From here on a delivery rings. What was delivered before makes this fail.
-        if !self.shared.inbox.go_idle() {
-            return;
+        if self.shared.inbox.go_idle() {
+            self.arm_timer();
+            if !self.poll_events(LINGER) {
+                self.poll.wait();
+                self.check_thread();
+                self.poll_events(Duration::ZERO);
+            }
+            self.shared.inbox.leave_idle();
+            self.fire_timers();
         }
-        self.arm_timer();
-        self.poll.wait();
-        self.check_thread();
-        self.shared.inbox.leave_idle();
+        self.empty_inbox();
         self.slice_start.set(Instant::now());
     }
 
-    /// Jumps to the next timer if nothing else can happen; `false` if the driver must look again.
+    /// Jumps to the next timer if nothing else can happen; `true` if the driver must look again.
     fn advance_virtual_clock(&self) -> bool {
         // The order matters: a pool thread delivers its result first and counts itself out after, so
         // what it delivered is found by the second look if its count was gone at the first.
         if pool::is_busy() || reactor::anybody_waits() {
-            return true;
-        }
-        if self.shared.inbox.has_nodes() {
             return false;
         }
-        let Some(next) = self.timers.borrow().earliest() else { return true };
+        if self.shared.inbox.has_nodes() {
+            self.empty_inbox();
+            return true;
+        }
+        let Some(next) = self.timers.borrow().earliest() else { return false };
         time::jump_to(next);
-        false
+        true
     }
 
     fn arm_timer(&self) {
@@ -454,11 +473,7 @@ pub(crate) fn drive(local: &'static Local) -> ! {
                 local.run_due();
             }
         }
-        // One more look before sleeping: after a batch there usually is more, and a poll that finds
-        // it costs less than a sleep that is cut short.
-        if !local.turn() {
-            local.sleep();
-        }
+        local.sleep();
         local.run_due();
     }
 }

@@ -8,15 +8,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{fs, thread};
 
+use actor_core::sync::Event;
 use actor_core::{
-    BlockOnThreadError, JoinError, JoinHandle, Runtime, Tasklet, block_on_thread, timeout,
-    try_block_on_thread,
+    BlockOnThreadError, JoinError, JoinHandle, Runtime, RuntimeBuilder, Tasklet, block_on_thread,
+    timeout, try_block_on_thread,
 };
 
 const THREADS: usize = 2;
 /// Only turns a hang into a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(2);
+
+fn runtime() -> RuntimeBuilder {
+    Runtime::builder().workers(2).pool_threads(THREADS)
+}
 
 /// Runs `main` as a program that must succeed, one at a time: they share the pool and its bound.
 fn run(main: impl FnOnce() + Send + 'static) {
@@ -281,9 +286,22 @@ fn while_unwinding_it_says_that_it_cannot_wait() {
 }
 
 #[test]
-fn what_a_closure_spawns_belongs_to_the_program() {
+fn what_a_closure_spawns_belongs_to_the_callers_program() {
+    // An older program, which spawns from threads of no program would go to.
+    let older = Arc::new(Event::new());
+    let (tell, started) = channel();
+    let thread = thread::spawn({
+        let older = older.clone();
+        move || {
+            runtime().dispatch(move || {
+                tell.send(()).unwrap();
+                older.wait();
+            })
+        }
+    });
     let ended = Arc::new(AtomicUsize::new(0));
     let counter = ended.clone();
+    started.recv_timeout(PATIENCE).unwrap();
     run(move || {
         block_on_thread(move || {
             Tasklet::spawn(move || {
@@ -297,6 +315,8 @@ fn what_a_closure_spawns_belongs_to_the_program() {
         1,
         "the program has waited for it"
     );
+    older.set();
+    thread.join().unwrap();
 }
 
 #[test]

@@ -193,6 +193,7 @@ fn what_ends_when_asked_has_its_say() {
         let (server, mut client) = serve_one(PATIENCE, |stream: TcpStream| {
             let (_reader, mut writer) = BufferedStream::new(stream).split();
             Tasklet::spawn(move || -> io::Result<()> {
+                let _reachable = Tasklet::current();
                 Tasklet::receive().for_each(drop);
                 writer.write_line("asked to stop")?;
                 writer.flush()
@@ -321,6 +322,8 @@ fn polite(stream: TcpStream) -> io::Result<()> {
     let (mut reader, mut writer) = BufferedStream::new(stream).split();
     let reading = Tasklet::spawn(move || while let Ok(Some(_)) = reader.read_line() {});
     let _reading = reading.kill_on_drop();
+    // As long as somebody could send to it, a receive loop goes on until it is asked to stop.
+    let _reachable = Tasklet::current();
     Tasklet::receive().for_each(drop);
     writer.write_line("goodbye")?;
     writer.flush()

@@ -74,7 +74,7 @@ pub(crate) fn limit_descriptors(command: &mut Command, soft: u64, hard: u64) -> 
         rlim_cur: soft,
         rlim_max: hard,
     };
-    let set = move || match unsafe_setrlimit(&limit) {
+    let set = move || match set_descriptor_limit(&limit) {
         0 => Ok(()),
         _ => Err(std::io::Error::last_os_error()),
     };
@@ -83,7 +83,7 @@ pub(crate) fn limit_descriptors(command: &mut Command, soft: u64, hard: u64) -> 
     unsafe { command.pre_exec(set) }
 }
 
-fn unsafe_setrlimit(limit: &libc::rlimit) -> libc::c_int {
+fn set_descriptor_limit(limit: &libc::rlimit) -> libc::c_int {
     // SAFETY: `limit` is a valid reference for the length of the call.
     unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) }
 }
@@ -104,7 +104,7 @@ pub(crate) fn descriptor_limits() -> (u64, u64) {
 pub(crate) fn raise_descriptor_limit() {
     let (_, hard) = descriptor_limits();
     assert_eq!(
-        unsafe_setrlimit(&libc::rlimit {
+        set_descriptor_limit(&libc::rlimit {
             rlim_cur: hard,
             rlim_max: hard
         }),

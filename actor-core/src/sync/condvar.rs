@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex as Brief;
 
 use super::MutexGuard;
-use super::line::{Line, Ticket};
+use crate::line::{Line, Ticket};
 use crate::block::{self, Interrupt, Wait, Waiting};
 use crate::time;
 use crate::waiter::Waiter;

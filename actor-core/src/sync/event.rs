@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::line::{Line, Ticket};
+use crate::line::{Line, Ticket};
 use crate::block::{self, Interrupt, Wait, Waiting};
 use crate::waiter::Waiter;
 use crate::{TimedOut, time};

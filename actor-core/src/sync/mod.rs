@@ -47,7 +47,6 @@
 
 mod condvar;
 mod event;
-pub(crate) mod line;
 mod mutex;
 pub(crate) mod permits;
 mod semaphore;

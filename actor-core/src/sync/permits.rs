@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::line::{Line, Ticket};
+use crate::line::{Line, Ticket};
 use crate::block::{self, Interrupt, Wait};
 use crate::waiter::Waiter;
 

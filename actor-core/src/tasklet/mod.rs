@@ -113,6 +113,7 @@ impl Tasklet {
 
     /// Lets the others run that are ready, and goes on after them. On a plain thread, as
     /// [`std::thread::yield_now`].
+    #[inline]
     pub fn yield_now() {
         block::touch();
         match block::here() {

@@ -52,6 +52,7 @@ impl Tasklet {
     /// # Panics
     ///
     /// Outside a tasklet.
+    #[inline]
     pub fn receive_one() -> Result<Envelope, ReceiveError> {
         receive(None).map_err(error)
     }
@@ -109,24 +110,25 @@ fn next(core: &Core) -> Option<Envelope> {
     }
 }
 
-/// Takes the idle state of a mailbox back, also if the wait is ended by unwinding.
-struct Attentive<'a>(&'a Core);
+/// Says that a mailbox's owner does not wait any more, also if the wait is ended by unwinding.
+struct Listening<'a>(&'a Core);
 
-impl Drop for Attentive<'_> {
+impl Drop for Listening<'_> {
     fn drop(&mut self) {
-        self.0.mailbox.leave_idle();
+        // SAFETY: the tasklet itself.
+        unsafe { self.0.mailbox.stop_listening() };
     }
 }
 
+#[inline]
 fn receive(deadline: Option<Instant>) -> Result<Envelope, Interrupt> {
     let core = receiver();
     block::enter()?;
     if let Some(envelope) = next(core) {
         return Ok(envelope);
     }
-    let _attentive = Attentive(core);
+    let _listening = Listening(core);
     block::wait_until(Wait::new(Waiting::Message, deadline), || {
-        core.mailbox.leave_idle();
         loop {
             // Asked before the look at the mailbox: what was sent before the last reference went, or
             // before a stop, is found by that look.
@@ -137,9 +139,10 @@ fn receive(deadline: Option<Instant>) -> Result<Envelope, Interrupt> {
             if over {
                 return Some(Err(Interrupt::Stopping));
             }
-            // Idle: the next message, the stop, or the loss of the last reference wakes. If one of
-            // them has come since the look, look again.
-            if core.mailbox.go_idle() {
+            // The next message, the stop, or the loss of the last reference wakes. If one of them has
+            // come since the look, look again.
+            // SAFETY: the tasklet itself.
+            if unsafe { core.mailbox.listen() } {
                 return None;
             }
         }
@@ -159,6 +162,7 @@ impl Iterator for Messages {
 
     /// Waits for the next message. An expired [`timeout`](crate::timeout()) around it unwinds to the
     /// edge of that block.
+    #[inline]
     fn next(&mut self) -> Option<Envelope> {
         match receive(None) {
             Ok(envelope) => Some(envelope),

@@ -5,7 +5,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use actor_core::{Tasklet, dispatch};
+use actor_core::{Tasklet, dispatch, quit};
 use actor_io::{TcpListener, TcpStream};
 
 /// Turns a hang into a failure; nothing waits this long otherwise.
@@ -15,6 +15,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub fn in_tasklet<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, result) = mpsc::channel();
     dispatch(move || {
+        let _end = EndProgram;
         let _ = sender.send(test());
     });
     result.try_recv().expect("the main tasklet has panicked")
@@ -24,6 +25,17 @@ pub fn in_tasklet<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) 
 pub fn everywhere(test: fn()) {
     in_tasklet(test);
     test();
+}
+
+/// Stops what a test has left running, so that its panic does not look like a hang.
+struct EndProgram;
+
+impl Drop for EndProgram {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            quit(1);
+        }
+    }
 }
 
 /// Waits, in a tasklet or on a thread, until `condition` holds.

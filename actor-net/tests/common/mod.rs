@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::sync::{Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 
-use actor_core::{Tasklet, dispatch};
+use actor_core::{Tasklet, dispatch, quit};
 use actor_io::{BufferedStream, TcpStream, ToAddrs};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -17,9 +17,21 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub fn in_tasklet<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, result) = mpsc::channel();
     dispatch(move || {
+        let _end = EndProgram;
         let _ = sender.send(test());
     });
     result.try_recv().expect("the main tasklet has panicked")
+}
+
+/// Stops what a test has left running, so that its panic does not look like a hang.
+struct EndProgram;
+
+impl Drop for EndProgram {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            quit(1);
+        }
+    }
 }
 
 /// Waits in a tasklet until `condition` holds.

@@ -111,9 +111,11 @@ fn chat_ours(
     writer.send(WriteLine(GREETING.into()))?;
     for message in Tasklet::receive() {
         match_message!(match message {
-            LineRead(line) => clients.broadcast_others(WriteLine(line)),
-            WriteLine(line) => writer.send(WriteLine(line))?,
+            LineRead(line) => {
+                clients.broadcast_others(WriteLine(line));
+            }
             Quit => return Ok(()),
+            other => writer.forward(other)?, // a line from another client, as it came
         });
     }
     Ok(())
