@@ -17,7 +17,7 @@ use std::time::Instant;
 use crate::tasklet::core::Core;
 use crate::timeout::{self, ScopeId};
 use crate::waiter::{ThreadParker, Waiter};
-use crate::{TimedOut, Unwinding, time, worker};
+use crate::{TimedOut, Unwinding, time, timers, worker};
 
 /// What a tasklet waits for, as [`Tasklet::tree`](crate::Tasklet::tree) shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +123,20 @@ impl Here<'_> {
     }
 }
 
+impl Here<'_> {
+    /// Lets the others run if this tasklet has had a slice to itself: what always finds a message, or
+    /// bytes to read, would otherwise never wait, and keep its worker for ever.
+    fn make_way(&self) {
+        if let Here::Tasklet(local, core) = self
+            && local.has_outstayed()
+            && !panicking()
+        {
+            core.yield_now(local);
+            core.check_kill(local);
+        }
+    }
+}
+
 /// Counts an operation that does not wait, and carries out a kill.
 pub(crate) fn touch() {
     here().touch();
@@ -132,6 +146,7 @@ pub(crate) fn touch() {
 pub(crate) fn enter() -> Result<(), Interrupt> {
     let here = here();
     here.touch();
+    here.make_way();
     match timeout::nearest(&here) {
         Some((at, scope)) if time::now() >= at && !panicking() => Err(Interrupt::Expired(scope)),
         _ => Ok(()),
@@ -160,12 +175,19 @@ pub(crate) struct Wait {
 
 impl Wait {
     pub(crate) fn new(what: Waiting, deadline: Option<Instant>) -> Self {
-        Wait { what, deadline, or_stop: false }
+        Wait {
+            what,
+            deadline,
+            or_stop: false,
+        }
     }
 
     /// Ends with [`Interrupt::Stopping`] once the tasklet is asked to stop.
     pub(crate) fn or_stop(self) -> Self {
-        Wait { or_stop: true, ..self }
+        Wait {
+            or_stop: true,
+            ..self
+        }
     }
 
     /// The nearest of the operation's own deadline and those of the blocks around it, and what has
@@ -186,9 +208,15 @@ impl Wait {
 /// have something new. What `look` has to give is preferred to an interrupt of the same moment, so
 /// nothing is lost at the edge of a timeout; only a kill comes first.
 #[inline(always)]
-pub(crate) fn wait_until<T>(wait: Wait, mut look: impl FnMut() -> Option<T>) -> Result<T, Interrupt> {
+pub(crate) fn wait_until<T>(
+    wait: Wait,
+    mut look: impl FnMut() -> Option<T>,
+) -> Result<T, Interrupt> {
     let here = here();
     let (deadline, interrupt) = wait.deadline(&here);
+    // Set once for the whole wait, however often it is woken in between: so it keeps its place among
+    // those with the same deadline.
+    let mut timer = None;
     loop {
         if let Some(found) = look() {
             return Ok(found);
@@ -207,12 +235,36 @@ pub(crate) fn wait_until<T>(wait: Wait, mut look: impl FnMut() -> Option<T>) -> 
         }
         match here {
             Here::Tasklet(local, core) => {
-                core.park(local, wait.what, deadline);
+                if timer.is_none() {
+                    timer = deadline.map(|at| Alarm::set(local, core, at));
+                }
+                core.park(local, wait.what);
                 core.check_kill(local);
             }
             Here::Driver => return Err(Interrupt::Outside),
             Here::Thread => ThreadParker::current().park(deadline),
         }
+    }
+}
+
+/// A timer that wakes a tasklet which waits. Taken back when the wait is over, also by unwinding.
+struct Alarm {
+    local: &'static worker::Local,
+    key: timers::Key,
+}
+
+impl Alarm {
+    fn set(local: &'static worker::Local, core: &Core, at: Instant) -> Self {
+        let key = local
+            .timers()
+            .insert(at, timers::Action::Wake(NonNull::from(core)));
+        Alarm { local, key }
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.local.timers().remove(self.key);
     }
 }
 

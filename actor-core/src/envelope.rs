@@ -123,7 +123,9 @@ unsafe fn discard_called<M: Message>(node: NonNull<Header>, error: Option<CallEr
 /// `node` begins a live `Called<M>`.
 unsafe fn is_given_up<M: Message>(node: NonNull<Header>) -> bool {
     // SAFETY: as the caller promises.
-    unsafe { node.cast::<Called<M>>().as_ref() }.cell.is_given_up()
+    unsafe { node.cast::<Called<M>>().as_ref() }
+        .cell
+        .is_given_up()
 }
 
 /// A message of any class, as it comes out of a mailbox.
@@ -160,17 +162,35 @@ unsafe impl Sync for Envelope {}
 
 impl Envelope {
     pub(crate) fn new<M: Message>(message: M) -> Envelope {
-        let header = Header { link: Link::new(Kind::Envelope), class: &<M as Classes>::SENT };
-        let sent = Box::new(Sent { header, message: Some(message) });
-        Envelope { node: NonNull::from(Box::leak(sent)).cast() }
+        let header = Header {
+            link: Link::new(Kind::Envelope),
+            class: &<M as Classes>::SENT,
+        };
+        let sent = Box::new(Sent {
+            header,
+            message: Some(message),
+        });
+        Envelope {
+            node: NonNull::from(Box::leak(sent)).cast(),
+        }
     }
 
     /// A message with the right to answer it, and the end where the answer comes out.
     pub(crate) fn call<M: Message>(message: M, caller: Waiter) -> (Envelope, Reply<M::Reply>) {
-        let header = Header { link: Link::new(Kind::Envelope), class: &<M as Classes>::CALLED };
-        let part = EnvelopePart { message: Some(message), unanswered: true };
+        let header = Header {
+            link: Link::new(Kind::Envelope),
+            class: &<M as Classes>::CALLED,
+        };
+        let part = EnvelopePart {
+            message: Some(message),
+            unanswered: true,
+        };
         let cell = ReplyCell::new(caller);
-        let called = Arc::new(Called { header, part: UnsafeCell::new(part), cell });
+        let called = Arc::new(Called {
+            header,
+            part: UnsafeCell::new(part),
+            cell,
+        });
         let reply = Reply::new(called.clone());
         let node = Arc::into_raw(called).cast_mut();
         // SAFETY: `Arc::into_raw` never gives null.
@@ -228,9 +248,10 @@ impl Envelope {
     /// If the message was only sent, the answer goes nowhere.
     pub fn downcast_call<M: Message>(mut self) -> Result<(M, ReplyTo<M::Reply>), Envelope> {
         match self.message_mut::<M>().and_then(Option::take) {
-            Some(message) => {
-                Ok((message, self.take_reply::<M>().unwrap_or_else(ReplyTo::nobody)))
-            }
+            Some(message) => Ok((
+                message,
+                self.take_reply::<M>().unwrap_or_else(ReplyTo::nobody),
+            )),
             None => Err(self),
         }
     }
@@ -243,10 +264,14 @@ impl Envelope {
         if self.is_call() {
             // SAFETY: the class says that the node is a `Called<M>`; the part is the envelope's, and
             // `&self` keeps it from being changed.
-            unsafe { &*self.node.cast::<Called<M>>().as_ref().part.get() }.message.as_ref()
+            unsafe { &*self.node.cast::<Called<M>>().as_ref().part.get() }
+                .message
+                .as_ref()
         } else {
             // SAFETY: the class says that the node is a `Sent<M>`, of which this is the only share.
-            unsafe { self.node.cast::<Sent<M>>().as_ref() }.message.as_ref()
+            unsafe { self.node.cast::<Sent<M>>().as_ref() }
+                .message
+                .as_ref()
         }
     }
 

@@ -54,7 +54,8 @@ impl<R: Receiver + Clone> Group<R> {
 
     /// Lets `member` go; `false` if it was none.
     pub fn leave(&self, member: &R) -> bool {
-        self.change(|members| members.remove(&member.pid())).is_some()
+        self.change(|members| members.remove(&member.pid()))
+            .is_some()
     }
 
     /// How many members there are, those included that have ended unnoticed.
@@ -86,7 +87,9 @@ impl<R: Receiver + Clone> Group<R> {
     fn snapshot(&self) -> Arc<[R]> {
         let mut state = self.state.lock();
         let State { members, snapshot } = &mut *state;
-        snapshot.get_or_insert_with(|| members.values().cloned().collect()).clone()
+        snapshot
+            .get_or_insert_with(|| members.values().cloned().collect())
+            .clone()
     }
 
     /// Sends a clone of `message` to every member, without ever waiting; gives how many took it.
@@ -116,7 +119,11 @@ impl<R: Receiver + Clone> Group<R> {
     {
         let mut taken = 0;
         let mut ended = Vec::new();
-        for member in self.snapshot().iter().filter(|member| Some(member.pid()) != except) {
+        for member in self
+            .snapshot()
+            .iter()
+            .filter(|member| Some(member.pid()) != except)
+        {
             match message::try_send(member, message.clone()) {
                 Ok(()) => taken += 1,
                 Err(SendError::Ended(_)) => ended.push(member.pid()),
@@ -124,9 +131,8 @@ impl<R: Receiver + Clone> Group<R> {
             }
         }
         if !ended.is_empty() {
-            let gone: Vec<_> = self.change(|members| {
-                ended.iter().filter_map(|pid| members.remove(pid)).collect()
-            });
+            let gone: Vec<_> =
+                self.change(|members| ended.iter().filter_map(|pid| members.remove(pid)).collect());
             drop(gone);
         }
         taken
@@ -135,18 +141,27 @@ impl<R: Receiver + Clone> Group<R> {
 
 impl<R> Clone for Group<R> {
     fn clone(&self) -> Self {
-        Group { state: self.state.clone() }
+        Group {
+            state: self.state.clone(),
+        }
     }
 }
 
 impl<R> Default for Group<R> {
     fn default() -> Self {
-        Group { state: Arc::new(Mutex::new(State { members: BTreeMap::new(), snapshot: None })) }
+        Group {
+            state: Arc::new(Mutex::new(State {
+                members: BTreeMap::new(),
+                snapshot: None,
+            })),
+        }
     }
 }
 
 impl<R> fmt::Debug for Group<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.state.lock().members.keys()).finish()
+        f.debug_set()
+            .entries(self.state.lock().members.keys())
+            .finish()
     }
 }

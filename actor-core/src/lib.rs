@@ -27,9 +27,9 @@ mod envelope;
 mod error;
 mod group;
 mod home;
+mod line;
 #[cfg(all(test, loom))]
 mod loom_models;
-mod line;
 mod mailbox;
 mod matching;
 mod message;
@@ -72,8 +72,8 @@ pub use runtime::{
 pub use tasklet::builder::{Placement, TaskletBuilder};
 pub use tasklet::join::{JoinHandle, KillOnDrop, join_all};
 pub use tasklet::local::LocalKey;
-pub use tasklet::tree::Tree;
 pub use tasklet::periodic::REPEAT_PAUSE;
+pub use tasklet::tree::Tree;
 pub use tasklet::{Messages, Tasklet, WeakTasklet};
 pub use timeout::{FromTimeout, timeout};
 pub use timers::Timer;
@@ -82,8 +82,8 @@ pub use unmatched::Unmatched;
 /// What the macros expand to, and tests of them need. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::matching::Slot;
     use crate::envelope::Envelope;
+    pub use crate::matching::Slot;
     use crate::reply::wait_for_reply;
     use crate::waiter::{ThreadParker, Waiter};
     use crate::{CallError, Message, Pid};

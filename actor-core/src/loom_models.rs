@@ -50,7 +50,10 @@ struct Node {
 }
 
 fn node(value: usize) -> NonNull<Link> {
-    let node = Node { link: Link::new(Kind::Envelope), value: UnsafeCell::new(0) };
+    let node = Node {
+        link: Link::new(Kind::Envelope),
+        value: UnsafeCell::new(0),
+    };
     // SAFETY: not shared yet.
     node.value.with_mut(|place| unsafe { *place = value });
     NonNull::from(Box::leak(Box::new(node))).cast()
@@ -69,7 +72,11 @@ fn push(queue: &Queue, number: usize) -> Push {
     // SAFETY: just made.
     let pushed = unsafe { queue.push(node) };
     if pushed == Push::Closed {
-        assert_eq!(value(node), number, "a refused node is still the producer's");
+        assert_eq!(
+            value(node),
+            number,
+            "a refused node is still the producer's"
+        );
     }
     pushed
 }
@@ -84,7 +91,10 @@ fn drain(mut chain: Chain, into: &mut Vec<usize>) {
 }
 
 fn assert_in_order(taken: &[usize], producer: usize) {
-    let own: Vec<_> = taken.iter().filter(|value| *value / 10 == producer).collect();
+    let own: Vec<_> = taken
+        .iter()
+        .filter(|value| *value / 10 == producer)
+        .collect();
     assert!(own.is_sorted(), "producer {producer}: {taken:?}");
 }
 
@@ -108,7 +118,9 @@ fn loom_queue_delivers_everything_once_and_in_order() {
             .collect();
         let mut taken = Vec::new();
         drain(queue.take_all(), &mut taken);
-        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        producers
+            .into_iter()
+            .for_each(|producer| producer.join().unwrap());
         let mut later = Chain::EMPTY;
         later.append(queue.take_all());
         drain(later, &mut taken);
@@ -136,7 +148,9 @@ fn loom_queue_tells_one_producer_to_wake_an_idle_consumer() {
                 })
             })
             .collect();
-        producers.into_iter().for_each(|producer| producer.join().unwrap());
+        producers
+            .into_iter()
+            .for_each(|producer| producer.join().unwrap());
         assert_eq!(wakes.load(Acquire), 1);
         let mut taken = Vec::new();
         drain(queue.take_all(), &mut taken);
@@ -164,17 +178,25 @@ fn loom_queue_closes_in_one_step() {
                 let queue = queue.clone();
                 thread::spawn(move || queue.close())
             };
-            let pushes = producers.into_iter().map(|producer| producer.join().unwrap());
+            let pushes = producers
+                .into_iter()
+                .map(|producer| producer.join().unwrap());
             let pushes: Vec<_> = pushes.collect();
             let told_to_wake = usize::from(closer.join().unwrap())
-                + pushes.iter().filter(|push| **push == Push::WakeConsumer).count();
+                + pushes
+                    .iter()
+                    .filter(|push| **push == Push::WakeConsumer)
+                    .count();
             assert_eq!(told_to_wake, usize::from(idle));
             let mut taken = Vec::new();
             drain(queue.take_all(), &mut taken);
             let accepted = pushes.iter().filter(|push| **push != Push::Closed).count();
             assert_eq!(taken.len(), accepted, "{pushes:?}");
             assert!(queue.is_closed() && !queue.has_nodes());
-            assert!(!queue.go_idle(), "a closed queue's consumer has nothing to wait for");
+            assert!(
+                !queue.go_idle(),
+                "a closed queue's consumer has nothing to wait for"
+            );
             assert_eq!(push(&queue, 3), Push::Closed);
         });
     }
@@ -247,7 +269,10 @@ struct Post {
 
 impl Post {
     fn new(kind: Kind) -> Self {
-        Post { link: Link::new(kind), used: UnsafeCell::new(()) }
+        Post {
+            link: Link::new(kind),
+            used: UnsafeCell::new(()),
+        }
     }
 
     fn touch(&self) {
@@ -363,7 +388,13 @@ struct Home<'a> {
 
 impl<'a> Home<'a> {
     fn new(world: &'a World) -> Self {
-        Home { world, ready: false, timer: false, commands: 0, taken: Chain::EMPTY }
+        Home {
+            world,
+            ready: false,
+            timer: false,
+            commands: 0,
+            taken: Chain::EMPTY,
+        }
     }
 
     /// With the tasklet running.
@@ -510,7 +541,9 @@ fn loom_worker_sleeps_through_no_delivery() {
                 home.sleep();
             }
         }
-        posters.into_iter().for_each(|poster| poster.join().unwrap());
+        posters
+            .into_iter()
+            .for_each(|poster| poster.join().unwrap());
     });
 }
 
@@ -596,7 +629,9 @@ fn loom_tasklet_receives_everything_from_two_senders() {
                 || received == [Received::Message(2), Received::Message(1)],
             "{received:?}"
         );
-        senders.into_iter().for_each(|sender| sender.join().unwrap());
+        senders
+            .into_iter()
+            .for_each(|sender| sender.join().unwrap());
     });
 }
 
@@ -723,7 +758,10 @@ struct Answer {
 
 impl Answer {
     fn new(dropped: &std::sync::Arc<PlainUsize>) -> Answer {
-        let answer = Answer { value: UnsafeCell::new(0), dropped: dropped.clone() };
+        let answer = Answer {
+            value: UnsafeCell::new(0),
+            dropped: dropped.clone(),
+        };
         // SAFETY: not shared yet.
         answer.value.with_mut(|value| unsafe { *value = 42 });
         answer
@@ -733,7 +771,8 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         // SAFETY: exclusive.
-        self.value.with_mut(|value| assert_eq!(unsafe { *value }, 42));
+        self.value
+            .with_mut(|value| assert_eq!(unsafe { *value }, 42));
         self.dropped.fetch_add(1, SeqCst);
     }
 }
@@ -790,7 +829,10 @@ struct Socket {
 
 impl Socket {
     fn new() -> Arc<Socket> {
-        Arc::new(Socket { bytes: AtomicUsize::new(0), readiness: Readiness::new() })
+        Arc::new(Socket {
+            bytes: AtomicUsize::new(0),
+            readiness: Readiness::new(),
+        })
     }
 
     /// The peer writes, and the worker hears of it.
@@ -828,8 +870,14 @@ fn loom_readiness_keeps_an_edge_that_comes_during_a_vain_attempt() {
         peer.join().unwrap();
         let left = socket.bytes.load(Acquire);
         assert_eq!(read + left, 2);
-        assert!(left == 0 || socket.readiness.is_ready(Direction::Read), "{left} wait unheard of");
-        assert!(socket.readiness.is_ready(Direction::Write), "the other direction is not touched");
+        assert!(
+            left == 0 || socket.readiness.is_ready(Direction::Read),
+            "{left} wait unheard of"
+        );
+        assert!(
+            socket.readiness.is_ready(Direction::Write),
+            "the other direction is not touched"
+        );
     });
 }
 
@@ -850,6 +898,9 @@ fn loom_readiness_keeps_an_edge_between_two_readers() {
         peer.join().unwrap();
         let left = socket.bytes.load(Acquire);
         assert_eq!(read + left, 1);
-        assert!(left == 0 || socket.readiness.is_ready(Direction::Read), "it waits unheard of");
+        assert!(
+            left == 0 || socket.readiness.is_ready(Direction::Read),
+            "it waits unheard of"
+        );
     });
 }

@@ -66,7 +66,9 @@ impl Mailbox {
     /// If `capacity` is 0: such a mailbox could never take a message.
     pub const fn bounded(capacity: usize, overflow: Overflow) -> Self {
         assert!(capacity > 0, "a mailbox must have room for a message");
-        Mailbox { bound: Some((capacity, overflow)) }
+        Mailbox {
+            bound: Some((capacity, overflow)),
+        }
     }
 }
 
@@ -119,12 +121,22 @@ impl Contents {
     pub(crate) fn new(mailbox: Mailbox) -> Self {
         match mailbox.bound {
             Some((capacity, Overflow::DropOldest)) => {
-                let ring = Ring { messages: VecDeque::new(), listening: false, closed: false };
-                Contents::Ring { capacity, state: Mutex::new(ring) }
+                let ring = Ring {
+                    messages: VecDeque::new(),
+                    listening: false,
+                    closed: false,
+                };
+                Contents::Ring {
+                    capacity,
+                    state: Mutex::new(ring),
+                }
             }
             bound => Contents::Queue {
                 arrived: Queue::new(),
-                home: HomeCell::new(Home { messages: Chain::EMPTY, listening: false }),
+                home: HomeCell::new(Home {
+                    messages: Chain::EMPTY,
+                    listening: false,
+                }),
                 bound: bound.map(|(capacity, overflow)| (Permits::new(capacity), overflow)),
             },
         }
@@ -143,7 +155,11 @@ impl Contents {
         at_home: bool,
     ) -> Result<bool, SendError<Envelope>> {
         match self {
-            Contents::Queue { arrived, home, bound } => {
+            Contents::Queue {
+                arrived,
+                home,
+                bound,
+            } => {
                 if let Some((room, overflow)) = bound {
                     match reserve(room, *overflow, patience, of) {
                         Ok(true) => {}
@@ -174,7 +190,11 @@ impl Contents {
     /// For the consumer alone.
     pub(crate) unsafe fn pop(&self) -> Option<Envelope> {
         match self {
-            Contents::Queue { arrived, home, bound } => {
+            Contents::Queue {
+                arrived,
+                home,
+                bound,
+            } => {
                 // SAFETY: on the home thread, and the queues' code does not come back here.
                 let next = unsafe {
                     home.with(|home| {
@@ -362,7 +382,11 @@ fn push_ring(
     if ring.closed {
         return Err(SendError::Ended(envelope));
     }
-    let oldest = if ring.messages.len() == capacity { ring.messages.pop_front() } else { None };
+    let oldest = if ring.messages.len() == capacity {
+        ring.messages.pop_front()
+    } else {
+        None
+    };
     ring.messages.push_back(envelope);
     let wake = std::mem::take(&mut ring.listening);
     drop(ring);

@@ -107,7 +107,11 @@ pub struct Delivery<M: Message> {
 
 impl<M: Message> Delivery<M> {
     fn new(envelope: Envelope, patience: Patience) -> Self {
-        Delivery { envelope, patience, class: std::marker::PhantomData }
+        Delivery {
+            envelope,
+            patience,
+            class: std::marker::PhantomData,
+        }
     }
 }
 
@@ -136,7 +140,10 @@ pub(crate) fn send<M: Message>(to: &dyn Destination<M>, message: M) -> Result<()
 }
 
 /// Sends without ever waiting.
-pub(crate) fn try_send<M: Message>(to: &dyn Destination<M>, message: M) -> Result<(), SendError<M>> {
+pub(crate) fn try_send<M: Message>(
+    to: &dyn Destination<M>,
+    message: M,
+) -> Result<(), SendError<M>> {
     to.deliver(Delivery::new(Envelope::new(message), Patience::Never))
 }
 
@@ -191,7 +198,9 @@ pub struct Recipient<M: Message> {
 impl<M: Message> Recipient<M> {
     /// A recipient in front of any destination.
     pub fn new(destination: impl Destination<M>) -> Self {
-        Recipient { destination: Arc::new(destination) }
+        Recipient {
+            destination: Arc::new(destination),
+        }
     }
 
     /// A recipient that hands each message to `f`, on the sender's stack. For adapters and tests.
@@ -209,7 +218,10 @@ impl<M: Message> Recipient<M> {
     where
         M: Message<Reply = ()>,
     {
-        Recipient::new(Function { f, pid: Pid::unused() })
+        Recipient::new(Function {
+            f,
+            pid: Pid::unused(),
+        })
     }
 
     /// Whose mailbox it is.
@@ -314,7 +326,9 @@ impl<M: Message> Destination<M> for Recipient<M> {
 
 impl<M: Message> Clone for Recipient<M> {
     fn clone(&self) -> Self {
-        Recipient { destination: Arc::clone(&self.destination) }
+        Recipient {
+            destination: Arc::clone(&self.destination),
+        }
     }
 }
 

@@ -58,8 +58,8 @@ impl Outcome for <fn() -> ! as Returns>::Type {
     }
 }
 
-/// The error in the result of a tasklet that nobody will join, if it is one of the common kinds.
-pub(crate) fn unjoined_error(result: &dyn Any) -> Option<String> {
+/// The text of the error in a tasklet's result, if that is one of the common kinds.
+pub(crate) fn error_text(result: &dyn Any) -> Option<String> {
     if let Some(Err(error)) = result.downcast_ref::<io::Result<()>>() {
         return Some(error.to_string());
     }

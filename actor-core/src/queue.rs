@@ -44,7 +44,10 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) const fn new(kind: Kind) -> Self {
-        Link { next: UnsafeCell::new(ptr::null_mut()), kind }
+        Link {
+            next: UnsafeCell::new(ptr::null_mut()),
+            kind,
+        }
     }
 }
 
@@ -80,7 +83,9 @@ pub(crate) struct Queue {
 impl Queue {
     /// An open, empty queue whose consumer is at work.
     pub(crate) fn new() -> Self {
-        Queue { head: AtomicPtr::new(ptr::null_mut()) }
+        Queue {
+            head: AtomicPtr::new(ptr::null_mut()),
+        }
     }
 
     /// Adds `node` unless the queue is closed.
@@ -100,7 +105,10 @@ impl Queue {
             // Release: whoever takes the node sees its contents and its link. Acquire: the producer
             // that replaces IDLE acts for the consumer next (wakes it) and must see what the consumer
             // did before it went idle. A failed exchange decides nothing, so it may be relaxed.
-            match self.head.compare_exchange_weak(head, node.as_ptr(), AcqRel, Relaxed) {
+            match self
+                .head
+                .compare_exchange_weak(head, node.as_ptr(), AcqRel, Relaxed)
+            {
                 Ok(_) if state(head) & IDLE != 0 => return Push::WakeConsumer,
                 Ok(_) => return Push::Queued,
                 Err(now) => head = now,
@@ -118,7 +126,10 @@ impl Queue {
             let left = ptr::without_provenance_mut(state(head) & CLOSED);
             // Acquire pairs with the release of the pushes. Every push is a read-modify-write of the
             // same word, so the newest one carries on the release sequences of those below it.
-            match self.head.compare_exchange_weak(head, left, Acquire, Relaxed) {
+            match self
+                .head
+                .compare_exchange_weak(head, left, Acquire, Relaxed)
+            {
                 Ok(_) => break,
                 Err(now) => head = now,
             }
@@ -139,7 +150,9 @@ impl Queue {
         }
         // Release: the producer that replaces IDLE sees what the consumer did before. A failure means
         // that a node or CLOSED is there, which the consumer then reads with an acquire of its own.
-        self.head.compare_exchange(ptr::null_mut(), idle, AcqRel, Relaxed).is_ok()
+        self.head
+            .compare_exchange(ptr::null_mut(), idle, AcqRel, Relaxed)
+            .is_ok()
     }
 
     /// Takes the idle state back.
@@ -151,7 +164,9 @@ impl Queue {
             return;
         }
         // A failure is no loss: a push or close has replaced IDLE already.
-        let _ = self.head.compare_exchange(idle, ptr::null_mut(), AcqRel, Relaxed);
+        let _ = self
+            .head
+            .compare_exchange(idle, ptr::null_mut(), AcqRel, Relaxed);
     }
 
     /// Refuses all later pushes; `true` if the consumer was idle and must be woken.
@@ -164,7 +179,10 @@ impl Queue {
                 return false;
             }
             let closed = nodes(head).map_addr(|addr| addr | CLOSED);
-            match self.head.compare_exchange_weak(head, closed, AcqRel, Relaxed) {
+            match self
+                .head
+                .compare_exchange_weak(head, closed, AcqRel, Relaxed)
+            {
                 Ok(_) => return state(head) & IDLE != 0,
                 Err(now) => head = now,
             }
@@ -192,7 +210,11 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) const EMPTY: Chain = Chain { first: ptr::null_mut(), last: ptr::null_mut(), len: 0 };
+    pub(crate) const EMPTY: Chain = Chain {
+        first: ptr::null_mut(),
+        last: ptr::null_mut(),
+        len: 0,
+    };
 
     /// Turns a list that is newest first round.
     fn reversed(newest: *mut Link) -> Chain {
@@ -209,7 +231,11 @@ impl Chain {
             first = node.as_ptr();
             len += 1;
         }
-        Chain { first, last: newest, len }
+        Chain {
+            first,
+            last: newest,
+            len,
+        }
     }
 
     pub(crate) fn pop(&mut self) -> Option<NonNull<Link>> {
@@ -231,7 +257,11 @@ impl Chain {
     pub(crate) unsafe fn push(&mut self, node: NonNull<Link>) {
         // SAFETY: the node is the caller's alone.
         unsafe { *node.as_ref().next.get() = ptr::null_mut() };
-        self.append(Chain { first: node.as_ptr(), last: node.as_ptr(), len: 1 });
+        self.append(Chain {
+            first: node.as_ptr(),
+            last: node.as_ptr(),
+            len: 1,
+        });
     }
 
     /// Puts the nodes of `later` behind these.

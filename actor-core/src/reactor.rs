@@ -113,9 +113,11 @@ impl Readiness {
             flags |= WRITABLE;
         }
         // Release pairs with the acquire of `is_ready`, though the word carries all there is to say.
-        let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |state| {
-            Some(state.wrapping_add(EVENT) | flags)
-        });
+        let _ = self
+            .state
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |state| {
+                Some(state.wrapping_add(EVENT) | flags)
+            });
         if flags & READABLE != 0 {
             self.readers.wake_all();
         }
@@ -135,7 +137,9 @@ impl Readiness {
     /// Notes that the system said "would block" at a time when the state was `seen`.
     pub(crate) fn clear(&self, direction: Direction, seen: u32) {
         let cleared = seen & !direction.flag();
-        let _ = self.state.compare_exchange(seen, cleared, Ordering::AcqRel, Ordering::Relaxed);
+        let _ = self
+            .state
+            .compare_exchange(seen, cleared, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 
@@ -155,7 +159,10 @@ struct Slot {
 impl Sources {
     fn insert(&mut self, source: Arc<Readiness>) -> u64 {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, source: None });
+            self.slots.push(Slot {
+                generation: 0,
+                source: None,
+            });
             u32::try_from(self.slots.len() - 1).expect("fewer descriptors than 2^32")
         });
         let slot = &mut self.slots[index as usize];
@@ -165,7 +172,11 @@ impl Sources {
 
     pub(crate) fn get(&self, key: u64) -> Option<Arc<Readiness>> {
         let slot = self.slots.get(key as u32 as usize)?;
-        if u64::from(slot.generation) == key >> 32 { slot.source.clone() } else { None }
+        if u64::from(slot.generation) == key >> 32 {
+            slot.source.clone()
+        } else {
+            None
+        }
     }
 
     pub(crate) fn remove(&mut self, key: u64) {
@@ -232,9 +243,11 @@ impl Source {
         deadline: Option<Instant>,
         mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<T> {
-        self.attempt(Wait::new(self.waiting(direction), deadline), direction, |fd| {
-            operation(fd).map(|value| (value, false))
-        })
+        self.attempt(
+            Wait::new(self.waiting(direction), deadline),
+            direction,
+            |fd| operation(fd).map(|value| (value, false)),
+        )
         .map_err(Failure::into_io)
     }
 
@@ -249,9 +262,11 @@ impl Source {
         wanted: usize,
         mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        self.attempt(Wait::new(self.waiting(direction), deadline), direction, |fd| {
-            operation(fd).map(|count| (count, 0 < count && count < wanted))
-        })
+        self.attempt(
+            Wait::new(self.waiting(direction), deadline),
+            direction,
+            |fd| operation(fd).map(|count| (count, 0 < count && count < wanted)),
+        )
         .map_err(Failure::into_io)
     }
 
@@ -266,7 +281,9 @@ impl Source {
         if block::current().is_some_and(|core| core.is_stopping()) {
             return Ok(None);
         }
-        match self.attempt(wait, direction, |fd| operation(fd).map(|value| (value, false))) {
+        match self.attempt(wait, direction, |fd| {
+            operation(fd).map(|value| (value, false))
+        }) {
             Ok(value) => Ok(Some(value)),
             Err(Failure::Interrupted(Interrupt::Stopping)) => Ok(None),
             Err(failure) => Err(failure.into_io()),
@@ -279,9 +296,11 @@ impl Source {
             Direction::Read => libc::POLLIN | libc::POLLRDHUP,
             Direction::Write => libc::POLLOUT,
         };
-        self.io(direction, deadline, |fd| match poll(fd, events, Some(Duration::ZERO))? {
-            true => Ok(()),
-            false => Err(io::ErrorKind::WouldBlock.into()),
+        self.io(direction, deadline, |fd| {
+            match poll(fd, events, Some(Duration::ZERO))? {
+                true => Ok(()),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            }
         })
     }
 
@@ -359,14 +378,18 @@ impl Source {
             let left = deadline.map(|at| at.saturating_duration_since(time::now()));
             match poll(self.as_fd(), events, left) {
                 Ok(true) => break,
-                Ok(false) if left.is_some_and(|left| left.is_zero()) => return Err(interrupt.into()),
+                Ok(false) if left.is_some_and(|left| left.is_zero()) => {
+                    return Err(interrupt.into());
+                }
                 Ok(false) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Failure::System(error)),
             }
         }
         // A thread is told of no events, so it must not rely on the flags.
-        self.readiness.state.fetch_or(direction.flag(), Ordering::AcqRel);
+        self.readiness
+            .state
+            .fetch_or(direction.flag(), Ordering::AcqRel);
         Ok(())
     }
 
@@ -386,7 +409,8 @@ impl Source {
     fn register_anew(&self, local: &worker::Local) -> io::Result<()> {
         let mut registered = self.readiness.registered.lock();
         if let Some(old) = *registered {
-            let waited_on = !self.readiness.readers.is_empty() || !self.readiness.writers.is_empty();
+            let waited_on =
+                !self.readiness.readers.is_empty() || !self.readiness.writers.is_empty();
             if old.worker == local.id || waited_on {
                 return Ok(());
             }
@@ -395,16 +419,16 @@ impl Source {
             *registered = None;
         }
         let key = local.sources().insert(self.readiness.clone());
-        let events = libc::EPOLLIN
-            | libc::EPOLLOUT
-            | libc::EPOLLRDHUP
-            | libc::EPOLLPRI
-            | libc::EPOLLET;
+        let events =
+            libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET;
         if let Err(error) = epoll_add(local.epoll(), self.as_raw_fd(), events as u32, key) {
             local.sources().remove(key);
             return Err(error);
         }
-        *registered = Some(Registration { worker: local.id, key });
+        *registered = Some(Registration {
+            worker: local.id,
+            key,
+        });
         self.readiness.home.store(local.id, Ordering::Release);
         self.readiness.state.fetch_or(REGISTERED, Ordering::AcqRel);
         Ok(())
@@ -433,7 +457,10 @@ impl Drop for Source {
 
 impl AsFd for Source {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_ref().expect("taken only by into_fd, which takes self").as_fd()
+        self.fd
+            .as_ref()
+            .expect("taken only by into_fd, which takes self")
+            .as_fd()
     }
 }
 
@@ -514,7 +541,11 @@ fn set_nonblocking(fd: &OwnedFd) -> io::Result<()> {
 
 /// `poll(2)` on one descriptor; `false` when the time was up first.
 fn poll(fd: BorrowedFd<'_>, events: libc::c_short, wait: Option<Duration>) -> io::Result<bool> {
-    let mut entry = libc::pollfd { fd: fd.as_raw_fd(), events, revents: 0 };
+    let mut entry = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events,
+        revents: 0,
+    };
     // In whole milliseconds, rounded up so as not to be early; a longer wait comes back for more.
     let millis = wait.map_or(-1, |wait| {
         i32::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
@@ -524,5 +555,9 @@ fn poll(fd: BorrowedFd<'_>, events: libc::c_short, wait: Option<Duration>) -> io
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
 }

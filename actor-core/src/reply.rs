@@ -36,7 +36,11 @@ unsafe impl<T: Send> Sync for ReplyCell<T> {}
 
 impl<T> ReplyCell<T> {
     pub(crate) fn new(caller: Waiter) -> Self {
-        ReplyCell { state: AtomicU8::new(PENDING), answer: UnsafeCell::new(None), caller }
+        ReplyCell {
+            state: AtomicU8::new(PENDING),
+            answer: UnsafeCell::new(None),
+            caller,
+        }
     }
 
     /// # Safety
@@ -132,7 +136,9 @@ pub struct ReplyTo<T> {
 impl<T> ReplyTo<T> {
     /// The right to answer into `cell`, of which there must be no other.
     pub(crate) fn new(cell: Arc<dyn Answers<T>>) -> Self {
-        ReplyTo { answers: Some(cell) }
+        ReplyTo {
+            answers: Some(cell),
+        }
     }
 
     /// For a message that was only sent: the answer goes nowhere.
@@ -154,7 +160,9 @@ impl<T> ReplyTo<T> {
 
     /// Whether somebody still waits for the answer.
     pub fn is_wanted(&self) -> bool {
-        self.answers.as_ref().is_some_and(|answers| !answers.cell().is_given_up())
+        self.answers
+            .as_ref()
+            .is_some_and(|answers| !answers.cell().is_given_up())
     }
 
     /// Ends the call with an error.
@@ -178,14 +186,20 @@ impl<T> ReplyTo<T> {
 impl<T> Drop for ReplyTo<T> {
     fn drop(&mut self) {
         if self.answers.is_some() {
-            self.put(Err(if panicking() { CallError::Ended } else { CallError::Unanswered }));
+            self.put(Err(if panicking() {
+                CallError::Ended
+            } else {
+                CallError::Unanswered
+            }));
         }
     }
 }
 
 impl<T> fmt::Debug for ReplyTo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplyTo").field("wanted", &self.is_wanted()).finish()
+        f.debug_struct("ReplyTo")
+            .field("wanted", &self.is_wanted())
+            .finish()
     }
 }
 

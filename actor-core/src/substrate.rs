@@ -37,21 +37,29 @@ impl Coroutine {
         // a pattern. A page is an even number.
         let words = bytes / size_of::<usize>();
         // `generator` has no fallible constructor: where the system refuses, it panics.
-        let made = panics::quietly(|| {
-            catch_unwind(AssertUnwindSafe(|| Gn::<()>::new_opt(words, || ())))
-        });
+        let made =
+            panics::quietly(|| catch_unwind(AssertUnwindSafe(|| Gn::<()>::new_opt(words, || ()))));
         match made {
-            Ok(generator) => Ok(Coroutine { generator, memory: 0..0 }),
-            Err(payload) => Err(io::Error::new(io::ErrorKind::OutOfMemory, describe(&*payload))),
+            Ok(generator) => Ok(Coroutine {
+                generator,
+                memory: 0..0,
+            }),
+            Err(payload) => Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
+                describe(&*payload),
+            )),
         }
     }
 
     /// Sets what runs at the next [`resume`](Self::resume). The coroutine is new or has finished.
     pub(crate) fn start(&mut self, body: impl FnOnce(Suspender) + Send + 'static) {
-        self.generator.scoped_init(move |mut switch: Scope<'_, 'static, (), ()>| {
-            let switch: *mut Scope<'_, 'static, (), ()> = &raw mut switch;
-            body(Suspender { switch: switch.cast() });
-        });
+        self.generator
+            .scoped_init(move |mut switch: Scope<'_, 'static, (), ()>| {
+                let switch: *mut Scope<'_, 'static, (), ()> = &raw mut switch;
+                body(Suspender {
+                    switch: switch.cast(),
+                });
+            });
     }
 
     /// Runs until it suspends or finishes; `true` if it has finished.
@@ -76,7 +84,10 @@ impl Coroutine {
     /// bookkeeping.
     pub(crate) fn release_memory(&mut self) {
         let page = limits::page_size();
-        let (low, high) = (self.memory.start + page, self.memory.end.saturating_sub(2 * page));
+        let (low, high) = (
+            self.memory.start + page,
+            self.memory.end.saturating_sub(2 * page),
+        );
         if low < high {
             let low = std::ptr::with_exposed_provenance_mut(low);
             // SAFETY: the pages belong to this stack, on which nothing runs; whatever runs next on it
@@ -116,7 +127,9 @@ impl Suspender {
 
 fn describe(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("no stack to be had").to_owned()
+    text.or(payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no stack to be had")
+        .to_owned()
 }
 
 /// The stack of a driver: it runs timers' actions and drops messages besides switching.
@@ -136,7 +149,9 @@ pub(crate) fn configured_workers() -> usize {
 
 /// Starts `body` on the worker `id`, or on `id` modulo the number of workers where that is less.
 pub(crate) fn start_on(id: usize, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let builder = Builder::new().id(id).stack_size(DRIVER_STACK / size_of::<usize>());
+    let builder = Builder::new()
+        .id(id)
+        .stack_size(DRIVER_STACK / size_of::<usize>());
     // SAFETY: `may` asks that the coroutine does not depend on thread-locals while it can move, and
     // that it does not overflow its stack. It does not move: only a steal or one of `may`'s own
     // blocking operations moves a coroutine, and the probes and this module rule both out.
@@ -169,7 +184,8 @@ impl NestedPoll {
     pub(crate) fn new(epoll: OwnedFd, id: usize, workers: usize) -> io::Result<NestedPoll> {
         let epoll = congruent(epoll, id, workers)?;
         // Dropping a CoIo closes before it deregisters. This one is never dropped.
-        let io = CoIo::new(File::from(epoll)).map_err(|refused| io::Error::other(refused.to_string()))?;
+        let io = CoIo::new(File::from(epoll))
+            .map_err(|refused| io::Error::other(refused.to_string()))?;
         Ok(NestedPoll { io })
     }
 
@@ -190,7 +206,8 @@ fn congruent(fd: OwnedFd, id: usize, workers: usize) -> io::Result<OwnedFd> {
     let mut fd = fd;
     while fd.as_raw_fd() as usize % workers != id {
         // SAFETY: plain system call on an open descriptor.
-        let next = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, fd.as_raw_fd() + 1) };
+        let next =
+            unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, fd.as_raw_fd() + 1) };
         if next < 0 {
             return Err(io::Error::last_os_error());
         }

@@ -37,7 +37,9 @@ fn with_scope<R>(here: &Here<'_>, f: impl FnOnce(&Cell<Option<Scope>>) -> R) -> 
 
 /// The nearest deadline around the caller, which is `here`, and whose it is.
 pub(crate) fn nearest(here: &Here<'_>) -> Option<(Instant, ScopeId)> {
-    with_scope(here, Cell::get).flatten().map(|scope| (scope.at, scope.id))
+    with_scope(here, Cell::get)
+        .flatten()
+        .map(|scope| (scope.at, scope.id))
 }
 
 /// What unwinds to the edge of a block whose time is up.

@@ -16,11 +16,11 @@ use crate::{time, worker};
 
 /// What a timer does when it is due.
 pub(crate) enum Action {
-    /// Wakes the tasklet, which sees by itself that its time has come. It takes the timer back before
-    /// it goes on, so the pointer is good for as long as the action is in the map.
+    /// Wakes the tasklet, which sees by itself that its time has come. It takes the timer back when its
+    /// wait is over, so the pointer is good for as long as the action is in the map.
     Wake(NonNull<Core>),
     /// Runs on the worker, outside any tasklet.
-    Run(Box<dyn FnOnce() + Send>),
+    Run(Run),
 }
 
 /// Names a timer that has been set.
@@ -62,14 +62,21 @@ impl Timers {
 /// Dropping it changes nothing: the timer fires. [`cancel`](Timer::cancel) takes it back.
 #[derive(Clone)]
 pub struct Timer {
-    action: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    /// Until it has fired or been cancelled.
+    action: Arc<Mutex<Option<Run>>>,
 }
+
+type Run = Box<dyn FnOnce() + Send>;
 
 impl Timer {
     /// Runs `action` on a worker after `wait`; it must not block.
     pub(crate) fn start(wait: Duration, action: impl FnOnce() + Send + 'static) -> Timer {
-        let timer = Timer { action: Arc::new(Mutex::new(Some(Box::new(action)))) };
-        let Some(at) = time::after(wait) else { return timer };
+        let timer = Timer {
+            action: Arc::new(Mutex::new(Some(Box::new(action)))),
+        };
+        let Some(at) = time::after(wait) else {
+            return timer;
+        };
         let fired = timer.clone();
         let set = move |local: &worker::Local| {
             let fire = move || {
@@ -93,6 +100,8 @@ impl Timer {
 
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Timer").field("pending", &self.action.lock().is_some()).finish()
+        f.debug_struct("Timer")
+            .field("pending", &self.action.lock().is_some())
+            .finish()
     }
 }

@@ -17,7 +17,9 @@ pub(crate) struct WaitList {
 
 impl WaitList {
     pub(crate) const fn new() -> Self {
-        WaitList { line: Mutex::new(Line::new()) }
+        WaitList {
+            line: Mutex::new(Line::new()),
+        }
     }
 
     /// Queues `waiter` until it is woken or the place is dropped.

@@ -41,7 +41,9 @@ impl ThreadParker {
     pub(crate) fn current() -> Arc<ThreadParker> {
         // A destructor of another thread-local may come here after ours has run; a fresh parker
         // serves as well, since whoever waits hands out the one it waits on.
-        PARKER.try_with(|parker| parker.get_or_init(Arc::default).clone()).unwrap_or_default()
+        PARKER
+            .try_with(|parker| parker.get_or_init(Arc::default).clone())
+            .unwrap_or_default()
     }
 
     fn wake(&self) {

@@ -39,13 +39,17 @@ pub(crate) struct WakeState {
 impl WakeState {
     /// Of a tasklet that has not run yet: the first wake-up starts it.
     pub(crate) fn new() -> Self {
-        WakeState { state: AtomicU8::new(PARKED), posted: AtomicBool::new(false) }
+        WakeState {
+            state: AtomicU8::new(PARKED),
+            posted: AtomicBool::new(false),
+        }
     }
 
     /// Before it sleeps; `false` if it was woken meanwhile and must look again. At home.
     pub(crate) fn try_park(&self) -> bool {
         let quiet = self.state.load(Relaxed) == RUNNING;
-        self.state.store(if quiet { PARKED } else { RUNNING }, Relaxed);
+        self.state
+            .store(if quiet { PARKED } else { RUNNING }, Relaxed);
         quiet
     }
 

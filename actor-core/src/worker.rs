@@ -15,8 +15,8 @@ use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use std::{io, mem};
 
@@ -71,7 +71,10 @@ pub(crate) fn create(count: usize) -> io::Result<()> {
         };
         workers.push(CachePadded::new(shared));
     }
-    assert!(WORKERS.set(workers.into()).is_ok(), "the workers are created once");
+    assert!(
+        WORKERS.set(workers.into()).is_ok(),
+        "the workers are created once"
+    );
     Ok(())
 }
 
@@ -96,7 +99,10 @@ pub(crate) fn on_some_worker(command: impl FnOnce(&Local) + Send + 'static) {
 
 /// Runs `command` on the worker `id`, outside any tasklet.
 pub(crate) fn post(id: usize, command: impl FnOnce(&Local) + Send + 'static) {
-    let command = Command { link: Link::new(Kind::Command), run: Box::new(command) };
+    let command = Command {
+        link: Link::new(Kind::Command),
+        run: Box::new(command),
+    };
     let node = NonNull::from(Box::leak(Box::new(command))).cast();
     // SAFETY: the command has just been leaked for this, and the link is its first field.
     unsafe { deliver(id, node) };
@@ -179,6 +185,8 @@ pub(crate) struct Local {
     stacks: Stacks,
     operations: Cell<u32>,
     slice_start: Cell<Instant>,
+    /// How many turns have been taken since the tasklet that runs was resumed.
+    turns: Cell<u32>,
 }
 
 const BELL: u64 = u64::MAX;
@@ -212,6 +220,7 @@ impl Local {
             stacks: Stacks::default(),
             operations: Cell::new(0),
             slice_start: Cell::new(time::now()),
+            turns: Cell::new(0),
         }));
         LOCAL.set(local);
         Ok(local)
@@ -255,9 +264,15 @@ impl Local {
     pub(crate) fn count_operation(&self) {
         let operations = self.operations.get().wrapping_add(1);
         self.operations.set(operations);
-        if operations % OPERATIONS_PER_LOOK == 0 {
+        if operations.is_multiple_of(OPERATIONS_PER_LOOK) {
             self.look_at_clock();
         }
+    }
+
+    /// Whether the tasklet that runs has done so for a whole slice at least. The first turn may come
+    /// soon after it was resumed, at the end of a slice that others have used; the second does not.
+    pub(crate) fn has_outstayed(&self) -> bool {
+        self.turns.get() > 1
     }
 
     #[cold]
@@ -274,6 +289,7 @@ impl Local {
         self.fire_timers();
         self.empty_inbox();
         self.slice_start.set(Instant::now());
+        self.turns.set(self.turns.get() + 1);
     }
 
     /// Takes in events, waiting for at most `wait` if there are none; `true` if there were any.
@@ -284,7 +300,12 @@ impl Local {
         loop {
             // SAFETY: the buffer is ours and as long as we say.
             let count = unsafe {
-                libc::epoll_wait(self.epoll(), events.as_mut_ptr(), EVENTS as libc::c_int, wait)
+                libc::epoll_wait(
+                    self.epoll(),
+                    events.as_mut_ptr(),
+                    EVENTS as libc::c_int,
+                    wait,
+                )
             };
             // The only error that an open epoll gives here is EINTR, with no events taken.
             let count = usize::try_from(count).unwrap_or(0);
@@ -387,6 +408,7 @@ impl Local {
         // given up by `retire` below and not before.
         let tasklet = unsafe { core.as_ref() };
         tasklet.wake.resumed();
+        self.turns.set(0);
         self.current.set(core.as_ptr());
         // SAFETY: this is the home thread, and the tasklet does not run.
         let finished = unsafe { tasklet.home_state() }.resume();
@@ -431,22 +453,31 @@ impl Local {
             self.empty_inbox();
             return true;
         }
-        let Some(next) = self.timers.borrow().earliest() else { return false };
+        let Some(next) = self.timers.borrow().earliest() else {
+            return false;
+        };
         time::jump_to(next);
         true
     }
 
     fn arm_timer(&self) {
-        let Some(at) = self.timers.borrow().earliest() else { return };
+        let Some(at) = self.timers.borrow().earliest() else {
+            return;
+        };
         // If it is armed for earlier, it goes off early once, and is armed again then.
         if time::is_virtual() || self.armed.get().is_some_and(|armed| armed <= at) {
             return;
         }
         // Relative to a clock read before the call, so it never goes off early; and a zero would
         // disarm it.
-        let wait = at.saturating_duration_since(Instant::now()).max(Duration::from_nanos(1));
+        let wait = at
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_nanos(1));
         let spec = libc::itimerspec {
-            it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+            it_interval: libc::timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            },
             it_value: libc::timespec {
                 tv_sec: libc::time_t::try_from(wait.as_secs()).unwrap_or(libc::time_t::MAX),
                 tv_nsec: wait.subsec_nanos().into(),

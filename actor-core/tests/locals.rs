@@ -19,7 +19,10 @@ struct Tracked {
 
 impl Tracked {
     fn new(tell: &mpsc::Sender<(Option<Pid>, ThreadId)>) -> Self {
-        Tracked { tell: tell.clone(), _rc: Rc::new(()) }
+        Tracked {
+            tell: tell.clone(),
+            _rc: Rc::new(()),
+        }
     }
 }
 
@@ -55,7 +58,11 @@ fn each_tasklet_has_its_own_value() {
         assert_eq!(values, Vec::from_iter(0..9));
         assert_eq!(NUMBER.with(Cell::get), 10);
     });
-    assert_eq!(NUMBER.with(Cell::get), 1, "this thread has one of its own, too");
+    assert_eq!(
+        NUMBER.with(Cell::get),
+        1,
+        "this thread has one of its own, too"
+    );
 }
 
 #[test]
@@ -102,9 +109,7 @@ trait KillIfAsleep {
 
 impl KillIfAsleep for Tasklet {
     fn send_kill_if_asleep(&self) {
-        wait_until(|| {
-            !self.is_alive() || self.tree().to_string().contains("waits for a time")
-        });
+        wait_until(|| !self.is_alive() || self.tree().to_string().contains("waits for a time"));
         self.kill();
     }
 }
@@ -133,7 +138,10 @@ fn a_destructor_may_wait_and_make_new_values() {
         });
         join(tasklet);
         let (pid, _) = told.recv().unwrap();
-        assert!(pid.is_some(), "what was made at the end is dropped in the tasklet as well");
+        assert!(
+            pid.is_some(),
+            "what was made at the end is dropped in the tasklet as well"
+        );
     });
 }
 
@@ -156,7 +164,11 @@ fn a_destructor_that_panics_does_not_leave_values_behind() {
         });
         let pid = tasklet.pid();
         join(tasklet); // the last reference goes here, on another worker
-        assert_eq!(told.recv().unwrap().0, Some(pid), "dropped in the tasklet, and nowhere else");
+        assert_eq!(
+            told.recv().unwrap().0,
+            Some(pid),
+            "dropped in the tasklet, and nowhere else"
+        );
     });
 }
 

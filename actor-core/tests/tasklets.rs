@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use actor_core::{
-    CallError, JoinError, JoinHandle, Message, Placement, Runtime, RuntimeError, SendError, Tasklet,
-    block_on_thread, dispatch, is_shutting_down, join_all, quit,
+    CallError, JoinError, JoinHandle, Message, Placement, Runtime, RuntimeError, SendError,
+    Tasklet, block_on_thread, dispatch, is_shutting_down, join_all, quit,
 };
 use common::*;
 
@@ -140,7 +140,10 @@ fn of_many_joiners_one_gets_the_result() {
         gate.open();
         let ends: Vec<_> = joiners.into_iter().map(join).collect();
         assert_eq!(ends.iter().filter(|end| end.is_ok()).count(), 1);
-        let taken = ends.iter().filter(|end| matches!(end, Err(JoinError::Taken))).count();
+        let taken = ends
+            .iter()
+            .filter(|end| matches!(end, Err(JoinError::Taken)))
+            .count();
         assert_eq!(taken, 11);
     });
 }
@@ -157,9 +160,15 @@ fn a_join_that_timed_out_can_be_repeated() {
             })
         };
         for _ in 0..3 {
-            assert!(matches!(tasklet.join_timeout(SHORT), Err(JoinError::Timeout)));
+            assert!(matches!(
+                tasklet.join_timeout(SHORT),
+                Err(JoinError::Timeout)
+            ));
         }
-        assert!(matches!(tasklet.join_timeout(Duration::ZERO), Err(JoinError::Timeout)));
+        assert!(matches!(
+            tasklet.join_timeout(Duration::ZERO),
+            Err(JoinError::Timeout)
+        ));
         gate.open();
         assert_eq!(tasklet.join_timeout(PATIENCE).unwrap(), 7);
     });
@@ -226,7 +235,10 @@ fn a_panic_ends_its_tasklet_alone_and_tells_its_place() {
         let raised = spawn(|| std::panic::panic_any(vec![1, 2]));
         match raised.join() {
             Err(JoinError::Panicked(panic)) => {
-                assert_eq!(*panic.into_payload().downcast::<Vec<i32>>().unwrap(), [1, 2]);
+                assert_eq!(
+                    *panic.into_payload().downcast::<Vec<i32>>().unwrap(),
+                    [1, 2]
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -247,7 +259,9 @@ fn panics_of_neighbours_do_not_mix_up_their_places() {
             })
         });
         for (n, end) in join_all(panics).into_iter().enumerate() {
-            let Err(JoinError::Panicked(panic)) = end else { panic!("{n} did not panic") };
+            let Err(JoinError::Panicked(panic)) = end else {
+                panic!("{n} did not panic")
+            };
             assert!(panic.message().ends_with(&format!(" {n}")));
             assert!(panic.location().is_some());
         }
@@ -324,7 +338,10 @@ fn tasklets_are_told_apart_and_named() {
         assert_ne!(*by_function.tasklet(), *by_name.tasklet());
         assert!(by_function.pid() < by_name.pid());
         let same = by_name.clone();
-        assert_eq!(HashSet::from([same.clone(), by_name.tasklet().clone()]).len(), 1);
+        assert_eq!(
+            HashSet::from([same.clone(), by_name.tasklet().clone()]).len(),
+            1
+        );
         let me = Tasklet::current();
         assert_eq!(by_name.parent(), Some(me.clone()));
         assert_eq!(join(spawn(|| Tasklet::current().parent())), Some(me));
@@ -364,9 +381,14 @@ fn a_tasklet_stays_on_its_worker_and_goes_where_it_is_placed() {
         };
         let threads: Vec<_> = (0..WORKERS).map(thread_of).collect();
         assert_eq!(threads.iter().collect::<HashSet<_>>().len(), WORKERS);
-        assert_eq!(thread_of(WORKERS), threads[0], "beyond the last it begins again");
-        let anywhere =
-            Tasklet::builder().placement(Placement::LeastLoaded).spawn(|| thread::current().id());
+        assert_eq!(
+            thread_of(WORKERS),
+            threads[0],
+            "beyond the last it begins again"
+        );
+        let anywhere = Tasklet::builder()
+            .placement(Placement::LeastLoaded)
+            .spawn(|| thread::current().id());
         assert!(threads.contains(&join(anywhere.unwrap())));
     });
 }
@@ -398,8 +420,9 @@ fn a_weak_reference_does_not_hold() {
 fn a_stop_ends_the_receive_loop_after_what_has_come_before() {
     run(|| {
         let receiver = Tasklet::spawn(|| {
-            let received: Vec<_> =
-                Tasklet::receive().map(|message| message.downcast::<Note>().unwrap().0).collect();
+            let received: Vec<_> = Tasklet::receive()
+                .map(|message| message.downcast::<Note>().unwrap().0)
+                .collect();
             assert!(Tasklet::is_stopping());
             // It stays over.
             assert!(Tasklet::receive().next().is_none());
@@ -546,7 +569,10 @@ fn children_of_one_that_has_ended_pass_to_its_parent() {
         let orphan = {
             let gate = gate.clone();
             join(spawn(move || {
-                Tasklet::builder().name("orphan").spawn(move || gate.pass()).unwrap()
+                Tasklet::builder()
+                    .name("orphan")
+                    .spawn(move || gate.pass())
+                    .unwrap()
             }))
         };
         assert_eq!(orphan.parent(), Some(me.clone()));
@@ -568,8 +594,14 @@ fn exit_codes() {
     }
     assert_eq!(code(|| ()), text(ExitCode::SUCCESS));
     assert_eq!(code(|| ExitCode::from(7)), text(ExitCode::from(7)));
-    assert_eq!(code(|| Err::<(), _>(io::Error::other("refused"))), text(ExitCode::FAILURE));
-    assert_eq!(code(|| -> () { panic!("no luck") }), text(ExitCode::from(101)));
+    assert_eq!(
+        code(|| Err::<(), _>(io::Error::other("refused"))),
+        text(ExitCode::FAILURE)
+    );
+    assert_eq!(
+        code(|| -> () { panic!("no luck") }),
+        text(ExitCode::from(101))
+    );
     assert_eq!(code(|| quit(3)), text(ExitCode::from(3)));
     // The first to quit has the say, and whatever main returns does not.
     let twice = || {
@@ -610,7 +642,9 @@ fn a_program_ends_its_daemons() {
     run(move || {
         for worker in 0..6 {
             let count = count.clone();
-            let daemon = Tasklet::builder().daemon(true).placement(Placement::Worker(worker));
+            let daemon = Tasklet::builder()
+                .daemon(true)
+                .placement(Placement::Worker(worker));
             let daemon = daemon.spawn(move || {
                 let _guard = OnDrop::new(move || drop(count.up()));
                 Tasklet::sleep(PATIENCE * 10);
@@ -618,7 +652,11 @@ fn a_program_ends_its_daemons() {
             wait_until_it_waits(&daemon.unwrap(), "waits for a time");
         }
     });
-    assert_eq!(dropped.get(), 6, "they have unwound before dispatch returns");
+    assert_eq!(
+        dropped.get(),
+        6,
+        "they have unwound before dispatch returns"
+    );
 }
 
 #[test]
@@ -626,29 +664,31 @@ fn quit_stops_the_tree_and_kills_what_does_not_end() {
     let log = Log::default();
     let entries = log.clone();
     let code = finish(move || {
-        Runtime::builder().grace(Duration::from_millis(20)).dispatch(move || {
-            let obedient = {
-                let log = log.clone();
-                spawn(move || {
-                    let held = Tasklet::current();
-                    Tasklet::receive().for_each(drop);
-                    log.add("ended in order");
-                    drop(held);
-                })
-            };
-            let stubborn = {
-                let log = log.clone();
-                Tasklet::builder().name("stubborn").spawn(move || {
-                    let _guard = OnDrop::new(move || log.add("killed"));
-                    loop {
-                        Tasklet::sleep(Duration::from_secs(1000));
-                    }
-                })
-            };
-            quit(9);
-            drop((obedient, stubborn));
-            Tasklet::receive().for_each(drop);
-        })
+        Runtime::builder()
+            .grace(Duration::from_millis(20))
+            .dispatch(move || {
+                let obedient = {
+                    let log = log.clone();
+                    spawn(move || {
+                        let held = Tasklet::current();
+                        Tasklet::receive().for_each(drop);
+                        log.add("ended in order");
+                        drop(held);
+                    })
+                };
+                let stubborn = {
+                    let log = log.clone();
+                    Tasklet::builder().name("stubborn").spawn(move || {
+                        let _guard = OnDrop::new(move || log.add("killed"));
+                        loop {
+                            Tasklet::sleep(Duration::from_secs(1000));
+                        }
+                    })
+                };
+                quit(9);
+                drop((obedient, stubborn));
+                Tasklet::receive().for_each(drop);
+            })
     });
     assert_eq!(text(code), text(ExitCode::from(9)));
     assert_eq!(entries.take(), ["ended in order", "killed"]);
@@ -711,21 +751,36 @@ fn several_programs_run_at_once_and_do_not_touch_each_other() {
         .collect();
     for (number, program) in programs.into_iter().enumerate() {
         let expected = if number % 2 == 1 { number as u8 } else { 0 };
-        assert_eq!(text(program.join().unwrap()), text(ExitCode::from(expected)));
+        assert_eq!(
+            text(program.join().unwrap()),
+            text(ExitCode::from(expected))
+        );
     }
 }
 
 #[test]
 fn a_runtime_has_one_set_of_settings() {
     run(|| {
-        assert!(matches!(Runtime::builder().try_dispatch(|| ()), Err(RuntimeError::InTasklet)));
+        assert!(matches!(
+            Runtime::builder().try_dispatch(|| ()),
+            Err(RuntimeError::InTasklet)
+        ));
     });
     let other = Runtime::builder().workers(WORKERS + 1).try_dispatch(|| ());
-    assert!(matches!(other, Err(RuntimeError::AlreadyRunning)), "{other:?}");
+    assert!(
+        matches!(other, Err(RuntimeError::AlreadyRunning)),
+        "{other:?}"
+    );
     let clock = Runtime::builder().virtual_clock(true).try_dispatch(|| ());
     assert!(clock.is_err(), "{clock:?}");
     // What agrees, or is not given, is taken as it is.
-    assert!(Runtime::builder().workers(WORKERS).signals(true).try_dispatch(|| ()).is_ok());
+    assert!(
+        Runtime::builder()
+            .workers(WORKERS)
+            .signals(true)
+            .try_dispatch(|| ())
+            .is_ok()
+    );
     assert!(Runtime::builder().try_dispatch(|| ()).is_ok());
 }
 
@@ -777,7 +832,10 @@ fn later_and_the_periodic_ones_end_when_they_are_stopped() {
         join(Tasklet::later(SHORT, up()));
         assert_eq!(count.get(), 1);
 
-        let busy = [Tasklet::rate(5_000.0, up()), Tasklet::interval(Duration::ZERO, up())];
+        let busy = [
+            Tasklet::rate(5_000.0, up()),
+            Tasklet::interval(Duration::ZERO, up()),
+        ];
         wait_until(|| count.get() > 10);
         for tasklet in busy {
             tasklet.stop();

@@ -33,8 +33,12 @@ fn named<T: Send + 'static>(
 /// The line of `tasklet`, without indentation.
 fn line(tree: &str, tasklet: &Tasklet) -> String {
     let head = format!("{}{} ", tasklet.name(), tasklet.pid());
-    let line = tree.lines().find(|line| line.trim_start().starts_with(&head));
-    line.unwrap_or_else(|| panic!("no {head} in\n{tree}")).trim_start().to_owned()
+    let line = tree
+        .lines()
+        .find(|line| line.trim_start().starts_with(&head));
+    line.unwrap_or_else(|| panic!("no {head} in\n{tree}"))
+        .trim_start()
+        .to_owned()
 }
 
 #[test]
@@ -65,7 +69,10 @@ fn it_tells_what_each_waits_for() {
                 named("sender", move || drop(to_full.send(Note))),
                 format!("waits for room in the mailbox of {full_pid}"),
             ),
-            (named("sleeper", || Tasklet::sleep(PATIENCE)), "waits for a time".into()),
+            (
+                named("sleeper", || Tasklet::sleep(PATIENCE)),
+                "waits for a time".into(),
+            ),
             (
                 named("joiner", {
                     let handle = named("joined", || Tasklet::sleep(PATIENCE));
@@ -116,11 +123,17 @@ fn it_tells_what_each_waits_for() {
         }
         let tree = Tasklet::current().tree().to_string();
         let main = tree.lines().next().unwrap();
-        assert!(main.starts_with("main<") && main.contains(" runs, on worker "), "{main}");
+        assert!(
+            main.starts_with("main<") && main.contains(" runs, on worker "),
+            "{main}"
+        );
         assert!(line(&tree, &idle).contains("waits for a message"));
         // Those that are in the tree are told by name.
         let caller = line(&tree, &waiting[0].0);
-        assert!(caller.contains(&format!("waits for a reply of idle{idle_pid}")), "{caller}");
+        assert!(
+            caller.contains(&format!("waits for a reply of idle{idle_pid}")),
+            "{caller}"
+        );
 
         released.open();
         for (tasklet, _) in &waiting {
@@ -150,11 +163,23 @@ fn it_tells_generations_by_indentation_in_the_order_of_spawning() {
             })
         };
         let tree = parent.tree();
-        let seen: Vec<_> = tree.iter().map(|(depth, t)| (depth, t.name().to_owned())).collect();
-        let expected = [(0, "parent"), (1, "first"), (2, "inner"), (1, "second"), (2, "inner")];
+        let seen: Vec<_> = tree
+            .iter()
+            .map(|(depth, t)| (depth, t.name().to_owned()))
+            .collect();
+        let expected = [
+            (0, "parent"),
+            (1, "first"),
+            (2, "inner"),
+            (1, "second"),
+            (2, "inner"),
+        ];
         assert_eq!(seen, expected.map(|(depth, name)| (depth, name.to_owned())));
         for (line, (depth, name)) in tree.to_string().lines().zip(expected) {
-            assert!(line.starts_with(&format!("{}{name}<", "  ".repeat(depth))), "{line}");
+            assert!(
+                line.starts_with(&format!("{}{name}<", "  ".repeat(depth))),
+                "{line}"
+            );
         }
         gate.open();
         join(parent);
@@ -186,7 +211,10 @@ fn it_tells_what_is_special() {
         deaf.stop();
         let own = line(&deaf.tree().to_string(), &deaf);
         assert!(own.contains(", daemon, stopping"), "{own}");
-        assert!(own.contains("has no arm for 3 of ") && own.ends_with("Note"), "{own}");
+        assert!(
+            own.contains("has no arm for 3 of ") && own.ends_with("Note"),
+            "{own}"
+        );
         gate.open();
         let tree = deaf.tree();
         join(deaf);

@@ -46,7 +46,10 @@ pub(crate) fn reserve() -> Result<(), SpawnError> {
         return Ok(());
     }
     give_back();
-    Err(SpawnError::TaskletLimit { limit, sysctl: MAX_MAPS_NAME })
+    Err(SpawnError::TaskletLimit {
+        limit,
+        sysctl: MAX_MAPS_NAME,
+    })
 }
 
 /// Counts a tasklet out again.
@@ -62,14 +65,20 @@ pub(crate) fn stack_size(bytes: usize) -> Result<usize, SpawnError> {
     // The guard page counts as well.
     let largest = (limit / page * page).saturating_sub(page);
     if bytes > largest {
-        return Err(SpawnError::StackSize { requested: bytes, limit: largest });
+        return Err(SpawnError::StackSize {
+            requested: bytes,
+            limit: largest,
+        });
     }
     Ok(bytes.max(MIN_STACK).next_multiple_of(page))
 }
 
 /// What the system allows a stack to be: the hard limit, as `generator` asks.
 fn stack_limit() -> usize {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: fills in a local of the right type.
     let failed = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) } != 0;
     // No mapping can be larger than half the address space.
@@ -90,7 +99,10 @@ pub(crate) fn page_size() -> usize {
 /// Raises the soft limit on descriptors to the hard one: a server needs one for each connection, and
 /// the low default is there for programs that use `select`.
 pub(crate) fn raise_descriptor_limit() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: fills in a local of the right type.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0
         && limit.rlim_cur < limit.rlim_max

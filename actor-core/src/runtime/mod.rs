@@ -199,10 +199,17 @@ impl RuntimeBuilder {
         let program = Program::begin(self.grace.unwrap_or(DEFAULT_GRACE));
         let main = {
             let _entered = enter_program(program.clone());
-            Tasklet::builder().name("main").spawn(|| main().report()).map_err(io::Error::other)?
+            Tasklet::builder()
+                .name("main")
+                .spawn(|| main().report())
+                .map_err(io::Error::other)?
         };
         let other = program.wait().map(ExitCode::from);
-        let ended = if main.is_alive() { None } else { Some(main.join()) };
+        let ended = if main.is_alive() {
+            None
+        } else {
+            Some(main.join())
+        };
         drop(main);
         program.end();
         match ended {
@@ -306,7 +313,9 @@ pub(crate) fn program() -> Option<Arc<Program>> {
 
 /// Makes the calling thread work for `program` until the guard is dropped.
 pub(crate) fn enter_program(program: Arc<Program>) -> Entered {
-    Entered { before: PROGRAM.replace(Some(program)) }
+    Entered {
+        before: PROGRAM.replace(Some(program)),
+    }
 }
 
 /// See [`enter_program`].
@@ -401,7 +410,10 @@ fn boot(settings: &Settings) -> Result<(), RuntimeError> {
     // After the first coroutine: `generator` sets a hook then, to which ours is chained.
     panics::install_hook();
     drop(blocked);
-    signals::listen(settings.signals.expect(settled), settings.sigusr1.expect(settled))?;
+    signals::listen(
+        settings.signals.expect(settled),
+        settings.sigusr1.expect(settled),
+    )?;
     Ok(())
 }
 

@@ -97,8 +97,10 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut li
         if (bottom - PAGE.load(Ordering::Relaxed)..bottom + 64).contains(&address) {
             say("tasklet '");
             say(core.name());
-            say("' has overflowed its stack; give it more with Tasklet::builder().stack_size(..), \
-                 or all of them with Runtime::builder().stack_size(..)\n");
+            say(
+                "' has overflowed its stack; give it more with Tasklet::builder().stack_size(..), \
+                 or all of them with Runtime::builder().stack_size(..)\n",
+            );
             // SAFETY: ends the process.
             unsafe { libc::abort() };
         }

@@ -51,5 +51,8 @@ pub(crate) fn quietly<R>(f: impl FnOnce() -> R) -> R {
 }
 
 fn text(payload: &dyn Any) -> Option<&str> {
-    payload.downcast_ref::<&'static str>().copied().or(payload.downcast_ref::<String>().map(|s| &**s))
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or(payload.downcast_ref::<String>().map(|s| &**s))
 }

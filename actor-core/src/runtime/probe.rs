@@ -23,7 +23,9 @@ const BAIT_TIME: Duration = Duration::from_millis(2);
 
 /// Checks that there are `workers` workers, that each is told by its number, and that none steals.
 pub(crate) fn check(workers: usize) -> Result<(), RuntimeError> {
-    let threads = (0..=workers).map(thread_of).collect::<Result<Vec<_>, _>>()?;
+    let threads = (0..=workers)
+        .map(thread_of)
+        .collect::<Result<Vec<_>, _>>()?;
     let distinct: HashSet<_> = threads[..workers].iter().collect();
     if distinct.len() != workers || threads[workers] != threads[0] {
         return Err(failed(format!(
@@ -44,7 +46,8 @@ fn thread_of(id: usize) -> Result<ThreadId, RuntimeError> {
     substrate::start_on(id, move || {
         let _ = tell.send(thread::current().id());
     })?;
-    told.recv_timeout(PATIENCE).map_err(|_| failed(format!("nothing runs on worker {id} of `may`")))
+    told.recv_timeout(PATIENCE)
+        .map_err(|_| failed(format!("nothing runs on worker {id} of `may`")))
 }
 
 /// Queues coroutines on worker 0, wakes worker 1 while worker 0 is held, and sees whether one moves.

@@ -143,11 +143,18 @@ impl Program {
     pub(crate) fn replace_root(&self, pid: Pid, children: &BTreeMap<Pid, Weak<Core>>) {
         let mut state = self.state.lock();
         state.roots.remove(&pid);
-        state.roots.extend(children.iter().map(|(pid, child)| (*pid, child.clone())));
+        state
+            .roots
+            .extend(children.iter().map(|(pid, child)| (*pid, child.clone())));
     }
 
     pub(crate) fn roots(&self) -> Vec<Arc<Core>> {
-        self.state.lock().roots.values().filter_map(Weak::upgrade).collect()
+        self.state
+            .lock()
+            .roots
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     // The end -----------------------------------------------------------------------------------
@@ -160,10 +167,17 @@ impl Program {
             if state.shutdown.is_some() {
                 return;
             }
-            state.shutdown = Some(Shutdown { since: Instant::now(), cause });
+            state.shutdown = Some(Shutdown {
+                since: Instant::now(),
+                cause,
+            });
             self.shutting_down.store(true, Ordering::Release);
             self.changed.notify_all();
-            state.stop_first.values().filter_map(Weak::upgrade).collect::<Vec<_>>()
+            state
+                .stop_first
+                .values()
+                .filter_map(Weak::upgrade)
+                .collect::<Vec<_>>()
         };
         for core in first.into_iter().chain(self.roots()) {
             core.stop();
@@ -214,7 +228,9 @@ impl Program {
             }
         }
         drop(state);
-        RUNNING.lock().retain(|program| program.strong_count() > 0 && program.as_ptr() != self);
+        RUNNING
+            .lock()
+            .retain(|program| program.strong_count() > 0 && program.as_ptr() != self);
     }
 
     fn kill_all(&self) {
@@ -231,6 +247,9 @@ impl Program {
         } else {
             "have not ended within the grace period; killing them"
         };
-        eprint!("concurrence: these tasklets {what}:\n{}", Tree::of(self.roots()));
+        eprint!(
+            "concurrence: these tasklets {what}:\n{}",
+            Tree::of(self.roots())
+        );
     }
 }

@@ -37,17 +37,19 @@ pub(crate) fn listen(ending: bool, tree: bool) -> io::Result<()> {
         return Ok(());
     }
     let mut signals = Signals::new(wanted)?;
-    thread::Builder::new().name("concurrence-signals".into()).spawn(move || {
-        for signal in signals.forever() {
-            if signal == SIGUSR1 {
-                show_trees();
-                continue;
+    thread::Builder::new()
+        .name("concurrence-signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if signal == SIGUSR1 {
+                    show_trees();
+                    continue;
+                }
+                for program in Program::running() {
+                    program.shut_down(Cause::Signal(signal as u8));
+                }
             }
-            for program in Program::running() {
-                program.shut_down(Cause::Signal(signal as u8));
-            }
-        }
-    })?;
+        })?;
     Ok(())
 }
 
@@ -74,7 +76,9 @@ impl Blocked {
                 libc::sigaddset(set.as_mut_ptr(), signal);
             }
             libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), before.as_mut_ptr());
-            Blocked { before: before.assume_init() }
+            Blocked {
+                before: before.assume_init(),
+            }
         }
     }
 }

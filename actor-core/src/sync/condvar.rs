@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex as Brief;
 
 use super::MutexGuard;
-use crate::line::{Line, Ticket};
 use crate::block::{self, Interrupt, Wait, Waiting};
+use crate::line::{Line, Ticket};
 use crate::time;
 use crate::waiter::Waiter;
 

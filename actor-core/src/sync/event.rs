@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::line::{Line, Ticket};
 use crate::block::{self, Interrupt, Wait, Waiting};
+use crate::line::{Line, Ticket};
 use crate::waiter::Waiter;
 use crate::{TimedOut, time};
 

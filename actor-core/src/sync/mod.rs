@@ -70,10 +70,12 @@ fn acquire(
     deadline: Option<Instant>,
 ) -> Result<(), Interrupt> {
     block::enter()?;
-    permits.acquire(wanted, Wait::new(what, deadline)).map_err(|refusal| match refusal {
-        Refusal::Interrupted(interrupt) => interrupt,
-        Refusal::Closed => unreachable!("nobody closes the permits of a lock"),
-    })
+    permits
+        .acquire(wanted, Wait::new(what, deadline))
+        .map_err(|refusal| match refusal {
+            Refusal::Interrupted(interrupt) => interrupt,
+            Refusal::Closed => unreachable!("nobody closes the permits of a lock"),
+        })
 }
 
 /// As [`acquire`], where the operation returns [`TimedOut`].

@@ -16,8 +16,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::line::{Line, Ticket};
 use crate::block::{self, Interrupt, Wait};
+use crate::line::{Line, Ticket};
 use crate::waiter::Waiter;
 
 const CLOSED: usize = 1;

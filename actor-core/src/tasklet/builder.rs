@@ -4,11 +4,11 @@ use std::any::{Any, type_name};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::Tasklet;
 use super::core::{Body, Core, Name, Settings};
 use super::family::Family;
-use super::join::{JoinHandle, Packet};
+use super::join::{Failure, JoinHandle, Packet};
 use super::local::Locals;
-use super::Tasklet;
 use crate::block::{self, Here, Killed};
 use crate::mailbox::Mailbox;
 use crate::runtime::{self, limits, panics};
@@ -73,7 +73,10 @@ impl TaskletBuilder {
 
     /// A builder for a tasklet that runs `function`, wrapped in something else.
     pub(crate) fn named_after(function: &'static str) -> Self {
-        TaskletBuilder { function: Some(function), ..TaskletBuilder::new() }
+        TaskletBuilder {
+            function: Some(function),
+            ..TaskletBuilder::new()
+        }
     }
 
     /// How it is called in logs, errors and the tree. By default, as its function.
@@ -179,7 +182,11 @@ impl TaskletBuilder {
             Here::Tasklet(local, _) => Some(local),
             Here::Driver | Here::Thread => None,
         };
-        let stack = if bytes == default { stacks::take(local) } else { stacks::allocate(bytes) };
+        let stack = if bytes == default {
+            stacks::take(local)
+        } else {
+            stacks::allocate(bytes)
+        };
         stack.inspect_err(|_| limits::give_back())
     }
 }
@@ -207,41 +214,29 @@ where
                 JoinError::Panicked(Panic::new(payload, place))
             }
         });
-        let unjoined = Arc::strong_count(&packet) == 1;
-        if unjoined {
-            log_unjoined(core, &result);
-        }
-        // Dropping the result runs code of the user's, if nobody is there to join.
-        let left = catch_unwind(AssertUnwindSafe(|| {
-            if unjoined {
-                drop(result);
-            } else {
-                packet.put(result);
-            }
-            drop(packet);
-        }));
-        if left.is_err() {
+        let failure = failure(core, &result);
+        packet.put(result, failure);
+        // If the handle has gone, this drops the result, which is code of the user's.
+        if catch_unwind(AssertUnwindSafe(|| drop(packet))).is_err() {
             tracing::warn!(tasklet = core.name(), "dropping the result has panicked");
         }
     })
 }
 
-/// What nobody will join is logged, so that it does not vanish.
-fn log_unjoined<T: 'static>(core: &Core, result: &Result<T, JoinError>) {
+/// What is to be logged of a result that nobody takes.
+fn failure<T: 'static>(core: &Core, result: &Result<T, JoinError>) -> Option<Failure> {
+    let name = || core.name().to_owned();
     match result {
-        Ok(value) => {
-            if let Some(error) = outcome::unjoined_error(value as &dyn Any) {
-                if core.is_stopping() || core.program.is_shutting_down() {
-                    tracing::debug!(tasklet = core.name(), %error, "ended with an error");
-                } else {
-                    tracing::warn!(tasklet = core.name(), %error, "ended with an error");
-                }
-            }
-        }
-        Err(JoinError::Panicked(panic)) => {
-            let place = panic.location().unwrap_or("an unknown place");
-            tracing::error!(tasklet = core.name(), place, panic = panic.message(), "panicked");
-        }
-        Err(_) => {}
+        Ok(value) => outcome::error_text(value as &dyn Any).map(|error| Failure::Returned {
+            name: name(),
+            error,
+            stopping: core.is_stopping() || core.program.is_shutting_down(),
+        }),
+        Err(JoinError::Panicked(panic)) => Some(Failure::Panicked {
+            name: name(),
+            place: panic.location().unwrap_or("an unknown place").to_owned(),
+            message: panic.message().to_owned(),
+        }),
+        Err(_) => None,
     }
 }

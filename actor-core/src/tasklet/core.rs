@@ -9,7 +9,6 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::thread::panicking;
-use std::time::Instant;
 
 use parking_lot::Mutex;
 
@@ -23,7 +22,6 @@ use crate::runtime::limits;
 use crate::runtime::program::Program;
 use crate::substrate::{Coroutine, Suspender};
 use crate::timeout::Scope;
-use crate::timers::Action;
 use crate::unmatched::Ignored;
 use crate::wait_list::WaitList;
 use crate::wake::WakeState;
@@ -150,7 +148,9 @@ impl Core {
         // SAFETY: it is used on the home thread alone, while the core lives (see `Core`).
         unsafe impl Send for Own {}
 
-        worker::all()[core.home].tasklets.fetch_add(1, Ordering::Relaxed);
+        worker::all()[core.home]
+            .tasklets
+            .fetch_add(1, Ordering::Relaxed);
         // Given up by `retire`.
         let core = ManuallyDrop::new(core);
         let pointer = NonNull::from(&**core);
@@ -174,12 +174,17 @@ impl Core {
         let state = unsafe { self.home_state() };
         state.suspender.set(Some(suspender));
         // The outermost frame lies in the highest page: closures are boxed, so it is small.
-        let top = (&raw const here).expose_provenance().next_multiple_of(limits::page_size());
+        let top = (&raw const here)
+            .expose_provenance()
+            .next_multiple_of(limits::page_size());
         // SAFETY: the driver, which holds a reference of its own while it resumes, only moves on to
         // `is_done` with it; the size does not change.
         let size = unsafe { (*state.coroutine.get()).as_ref() }.map_or(0, Coroutine::stack_size);
         *state.stack.borrow_mut() = top - size..top;
-        let body = state.body.take().expect("a tasklet is launched with a body");
+        let body = state
+            .body
+            .take()
+            .expect("a tasklet is launched with a body");
         body(self);
         self.end();
     }
@@ -193,20 +198,28 @@ impl Core {
         // Destructors of the user's run in here. One that panics ends that piece alone.
         let guarded = |piece: &dyn Fn()| {
             if catch_unwind(AssertUnwindSafe(piece)).is_err() {
-                tracing::warn!(tasklet = self.name(), "a destructor has panicked at the end");
+                tracing::warn!(
+                    tasklet = self.name(),
+                    "a destructor has panicked at the end"
+                );
             }
         };
-        guarded(&|| {
-            // SAFETY: the tasklet itself.
-            Locals::clear(&unsafe { self.home_state() }.locals);
-        });
+        // SAFETY: the tasklet itself.
+        Locals::clear(&unsafe { self.home_state() }.locals, guarded);
         self.mailbox.close();
         loop {
             // SAFETY: the consumer itself.
-            let Some(message) = (unsafe { self.mailbox.pop() }) else { break };
+            let Some(message) = (unsafe { self.mailbox.pop() }) else {
+                break;
+            };
             counters::UNDELIVERED.add(1);
             let message = Cell::new(Some(message));
-            guarded(&|| message.take().into_iter().for_each(|m| m.fail(CallError::Ended)));
+            guarded(&|| {
+                message
+                    .take()
+                    .into_iter()
+                    .for_each(|m| m.fail(CallError::Ended))
+            });
         }
         self.flags.fetch_or(ENDED, Ordering::AcqRel);
         Family::bury(self);
@@ -377,20 +390,15 @@ impl Core {
         self.suspend(local);
     }
 
-    /// Sleeps until it is woken, or until `deadline`; may return early.
+    /// Sleeps until it is woken; may return early.
     #[inline(always)]
-    pub(crate) fn park(&self, local: &'static Local, what: Waiting, deadline: Option<Instant>) {
+    pub(crate) fn park(&self, local: &'static Local, what: Waiting) {
         debug_assert!(!panicking(), "a tasklet does not switch while it unwinds");
-        if !self.wake.try_park() {
-            return;
-        }
-        let action = |at| local.timers().insert(at, Action::Wake(NonNull::from(self)));
-        let timer = deadline.map(action);
-        self.waiting.store(what.encode(), Ordering::Relaxed);
-        self.suspend(local);
-        self.waiting.store(Waiting::Nothing.encode(), Ordering::Relaxed);
-        if let Some(timer) = timer {
-            local.timers().remove(timer);
+        if self.wake.try_park() {
+            self.waiting.store(what.encode(), Ordering::Relaxed);
+            self.suspend(local);
+            self.waiting
+                .store(Waiting::Nothing.encode(), Ordering::Relaxed);
         }
     }
 
@@ -431,7 +439,9 @@ impl HomeState {
         // SAFETY: the driver alone takes this reference; the tasklet, which runs meanwhile, only
         // reads the size of its stack.
         let coroutine = unsafe { (*self.coroutine.get()).as_mut() };
-        coroutine.expect("a scheduled tasklet has a coroutine").resume()
+        coroutine
+            .expect("a scheduled tasklet has a coroutine")
+            .resume()
     }
 }
 

@@ -37,7 +37,12 @@ impl Family {
     }
 
     pub(crate) fn children(of: &Core) -> Vec<Arc<Core>> {
-        of.family.lock().children.values().filter_map(Weak::upgrade).collect()
+        of.family
+            .lock()
+            .children
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
     }
 
     /// Takes the dead out of the family, and passes its children on.

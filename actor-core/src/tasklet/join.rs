@@ -15,17 +15,89 @@ use crate::block::{self, Interrupt, Wait, Waiting};
 use crate::{JoinError, time};
 
 /// Where a tasklet leaves its result.
+///
+/// Whoever lets go of it last, the tasklet or its join handle, says what nobody has asked for: a
+/// failure must not vanish because it raced with the drop of the handle.
 pub(crate) struct Packet<T> {
-    result: Mutex<Option<Result<T, JoinError>>>,
+    left: Mutex<Option<Left<T>>>,
+}
+
+struct Left<T> {
+    result: Result<T, JoinError>,
+    /// What is to be logged if nobody takes the result.
+    failure: Option<Failure>,
 }
 
 impl<T> Packet<T> {
     pub(crate) fn new() -> Arc<Packet<T>> {
-        Arc::new(Packet { result: Mutex::new(None) })
+        Arc::new(Packet {
+            left: Mutex::new(None),
+        })
     }
 
-    pub(crate) fn put(&self, result: Result<T, JoinError>) {
-        *self.result.lock() = Some(result);
+    pub(crate) fn put(&self, result: Result<T, JoinError>, failure: Option<Failure>) {
+        *self.left.lock() = Some(Left { result, failure });
+    }
+
+    fn take(&self) -> Option<Result<T, JoinError>> {
+        self.left.lock().take().map(|left| left.result)
+    }
+}
+
+impl<T> Drop for Packet<T> {
+    fn drop(&mut self) {
+        if let Some(failure) = self
+            .left
+            .get_mut()
+            .as_ref()
+            .and_then(|left| left.failure.as_ref())
+        {
+            failure.log();
+        }
+    }
+}
+
+/// How a tasklet has failed, for the log.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Panicked {
+        name: String,
+        place: String,
+        message: String,
+    },
+    /// It has returned an error; of less interest if it was being stopped.
+    Returned {
+        name: String,
+        error: String,
+        stopping: bool,
+    },
+}
+
+impl Failure {
+    fn log(&self) {
+        match self {
+            Failure::Panicked {
+                name,
+                place,
+                message,
+            } => {
+                tracing::error!(tasklet = name, place, panic = message, "panicked");
+            }
+            Failure::Returned {
+                name,
+                error,
+                stopping: false,
+            } => {
+                tracing::warn!(tasklet = name, error, "ended with an error");
+            }
+            Failure::Returned {
+                name,
+                error,
+                stopping: true,
+            } => {
+                tracing::debug!(tasklet = name, error, "ended with an error while stopping");
+            }
+        }
     }
 }
 
@@ -59,7 +131,11 @@ pub struct JoinHandle<T> {
 
 impl<T> JoinHandle<T> {
     pub(crate) fn new(tasklet: Tasklet, packet: Arc<Packet<T>>) -> Self {
-        JoinHandle { tasklet, packet, joining: AtomicUsize::new(0) }
+        JoinHandle {
+            tasklet,
+            packet,
+            joining: AtomicUsize::new(0),
+        }
     }
 
     /// Waits until the tasklet has ended, and takes its result.
@@ -79,11 +155,14 @@ impl<T> JoinHandle<T> {
     }
 
     fn wait(&self, deadline: Option<Instant>) -> Result<T, JoinError> {
-        self.wait_for_end(deadline).map_err(|interrupt| match interrupt {
-            Interrupt::TimedOut | Interrupt::Expired(_) => JoinError::Timeout,
-            Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => JoinError::Unwinding,
-        })?;
-        self.packet.result.lock().take().unwrap_or(Err(JoinError::Taken))
+        self.wait_for_end(deadline)
+            .map_err(|interrupt| match interrupt {
+                Interrupt::TimedOut | Interrupt::Expired(_) => JoinError::Timeout,
+                Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => {
+                    JoinError::Unwinding
+                }
+            })?;
+        self.packet.take().unwrap_or(Err(JoinError::Taken))
     }
 
     fn wait_for_end(&self, deadline: Option<Instant>) -> Result<(), Interrupt> {
@@ -92,19 +171,8 @@ impl<T> JoinHandle<T> {
         if core.has_ended() {
             return Ok(());
         }
-        let _place = core.joiners.enter(block::waiter()?);
         let _unreferenced = Unreferenced::new(self);
-        let wait = Wait::new(Waiting::End(core.pid), deadline);
-        let ended = || core.has_ended().then_some(());
-        match block::wait_until(wait.or_stop(), ended) {
-            Err(Interrupt::Stopping) => {
-                if block::current().is_some_and(|me| is_descendant(core, me)) {
-                    core.stop();
-                }
-                block::wait_until(wait, ended)
-            }
-            waited => waited,
-        }
+        wait_for_end(core, deadline)
     }
 
     /// The tasklet.
@@ -142,6 +210,23 @@ impl<T> Drop for Unreferenced<'_, T> {
     }
 }
 
+/// Waits until a tasklet has ended. The caller has begun the operation.
+pub(crate) fn wait_for_end(core: &Core, deadline: Option<Instant>) -> Result<(), Interrupt> {
+    let _place = core.joiners.enter(block::waiter()?);
+    let wait = Wait::new(Waiting::End(core.pid), deadline);
+    let ended = || core.has_ended().then_some(());
+    match block::wait_until(wait.or_stop(), ended) {
+        Err(Interrupt::Stopping) => {
+            // The caller cannot react to the stop, so it goes to the one it waits for.
+            if block::current().is_some_and(|me| is_descendant(core, me)) {
+                core.stop();
+            }
+            block::wait_until(wait, ended)
+        }
+        waited => waited,
+    }
+}
+
 fn is_descendant(of: &Core, ancestor: &Core) -> bool {
     let mut parent = Family::parent(of);
     while let Some(core) = parent {
@@ -169,7 +254,10 @@ pub fn join_all<T>(
 ) -> Vec<Result<T, JoinError>> {
     // All of them first: a lazy iterator that spawns would otherwise run them one by one.
     let handles: Vec<_> = handles.into_iter().collect();
-    handles.iter().map(|handle| handle.borrow().join()).collect()
+    handles
+        .iter()
+        .map(|handle| handle.borrow().join())
+        .collect()
 }
 
 impl<T> Deref for JoinHandle<T> {

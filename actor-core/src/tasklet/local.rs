@@ -1,7 +1,7 @@
 //! Tasklet-local storage.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 
@@ -46,7 +46,9 @@ impl Locals {
     pub(crate) fn inherited() -> Locals {
         let inherited: Vec<_> = with_locals(|locals| {
             let shared = |local: &Local| {
-                local.inherit.map(|copier| (local.key, local.value.clone(), copier))
+                local
+                    .inherit
+                    .map(|copier| (local.key, local.value.clone(), copier))
             };
             locals.values.iter().filter_map(shared).collect()
         });
@@ -56,17 +58,20 @@ impl Locals {
             value: copier(&*value),
             inherit: Some(copier),
         };
-        Locals { values: inherited.into_iter().map(copy).collect() }
+        Locals {
+            values: inherited.into_iter().map(copy).collect(),
+        }
     }
 
-    /// Drops the values of an ending tasklet, in it.
-    pub(crate) fn clear(locals: &RefCell<Locals>) {
+    /// Drops the values of an ending tasklet, in it; each round under `guard`, which catches panics.
+    pub(crate) fn clear(locals: &RefCell<Locals>, guard: impl Fn(&dyn Fn())) {
         for _ in 0..ROUNDS {
             let values = locals.take().values;
             if values.is_empty() {
                 return;
             }
-            drop(values);
+            let values = Cell::new(values);
+            guard(&|| drop(values.take()));
         }
         // Destructors that make new values for ever: these are never dropped, because after the
         // tasklet there is no place to do it.
@@ -88,7 +93,10 @@ pub struct LocalKey<T: 'static> {
 impl<T: 'static> LocalKey<T> {
     #[doc(hidden)]
     pub const fn new(init: fn() -> T) -> Self {
-        LocalKey { init, inherit: None }
+        LocalKey {
+            init,
+            inherit: None,
+        }
     }
 
     #[doc(hidden)]
@@ -97,10 +105,15 @@ impl<T: 'static> LocalKey<T> {
         T: Clone + Send,
     {
         fn copy<T: Clone + 'static>(value: &dyn Any) -> Rc<dyn Any> {
-            let value = value.downcast_ref::<T>().expect("the value is of its key's type");
+            let value = value
+                .downcast_ref::<T>()
+                .expect("the value is of its key's type");
             Rc::new(value.clone())
         }
-        LocalKey { init, inherit: Some(copy::<T>) }
+        LocalKey {
+            init,
+            inherit: Some(copy::<T>),
+        }
     }
 
     /// Lends the current tasklet's value to `f`; makes it first if there is none yet. On a plain
@@ -109,11 +122,17 @@ impl<T: 'static> LocalKey<T> {
         let key = (&raw const *self).addr();
         let value = with_locals(|locals| locals.get(key)).unwrap_or_else(|| {
             let value: Rc<dyn Any> = Rc::new((self.init)());
-            let local = Local { key, value: value.clone(), inherit: self.inherit };
+            let local = Local {
+                key,
+                value: value.clone(),
+                inherit: self.inherit,
+            };
             with_locals(|locals| locals.values.push(local));
             value
         });
-        f(value.downcast_ref().expect("the value is of its key's type"))
+        f(value
+            .downcast_ref()
+            .expect("the value is of its key's type"))
     }
 }
 

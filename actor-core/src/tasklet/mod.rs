@@ -12,7 +12,7 @@ pub(crate) mod tree;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::builder::TaskletBuilder;
 use self::core::Core;
@@ -20,12 +20,12 @@ use self::family::Family;
 use self::join::JoinHandle;
 pub use self::receive::Messages;
 use self::tree::Tree;
-use crate::block::{self, Here, Wait, Waiting};
+use crate::block::{self, Here, Interrupt, Wait, Waiting};
 use crate::envelope::Envelope;
 use crate::mailbox::{Mailbox, Patience};
 use crate::message::{self, Message, Pid, Recipient};
 use crate::reply::{self, Reply, ReplyTo, wait_for_reply};
-use crate::{CallError, SendError, time};
+use crate::{CallError, SendError, TimedOut, time};
 
 /// A reference to a tasklet: to send to it, and to end it.
 ///
@@ -82,7 +82,9 @@ impl Tasklet {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        Tasklet::builder().spawn(f).unwrap_or_else(|error| panic!("cannot spawn a tasklet: {error}"))
+        Tasklet::builder()
+            .spawn(f)
+            .unwrap_or_else(|error| panic!("cannot spawn a tasklet: {error}"))
     }
 
     /// Settings for a tasklet to be spawned.
@@ -135,7 +137,7 @@ impl Tasklet {
         let slept = block::enter().and_then(|()| {
             let wait = Wait::new(Waiting::Time, Some(until));
             match block::wait_until(wait, || None::<()>) {
-                Err(block::Interrupt::TimedOut | block::Interrupt::Unwinding) => Ok(()),
+                Err(Interrupt::TimedOut | Interrupt::Unwinding) => Ok(()),
                 waited => waited,
             }
         });
@@ -152,7 +154,7 @@ impl Tasklet {
     ///
     /// ```
     /// use actor_core::{JoinError, Tasklet, dispatch};
-    /// use std::time::Duration;
+    /// use std::time::{Duration, Instant};
     ///
     /// dispatch(|| {
     ///     let (tell, told) = std::sync::mpsc::channel();
@@ -179,7 +181,9 @@ impl Tasklet {
                 shields.set(shields.get() - 1);
             }
         }
-        let Some(core) = block::current() else { return f() };
+        let Some(core) = block::current() else {
+            return f();
+        };
         // SAFETY: the tasklet itself.
         let shields = unsafe { &core.home_state().shields };
         shields.set(shields.get() + 1);
@@ -293,7 +297,10 @@ impl Tasklet {
 
     /// Its children that live, in the order in which they were spawned.
     pub fn children(&self) -> Vec<Tasklet> {
-        Family::children(&self.core).into_iter().map(Tasklet::new).collect()
+        Family::children(&self.core)
+            .into_iter()
+            .map(Tasklet::new)
+            .collect()
     }
 
     /// It and its descendants, with what each waits for; to be printed.
@@ -315,7 +322,33 @@ impl Tasklet {
 
     /// A reference that does not keep the receive loop going.
     pub fn downgrade(&self) -> WeakTasklet {
-        WeakTasklet { core: Arc::downgrade(&self.core) }
+        WeakTasklet {
+            core: Arc::downgrade(&self.core),
+        }
+    }
+
+    /// Waits until it has ended, whoever has the right to its result.
+    ///
+    /// As with [`join`](JoinHandle::join), a caller that is asked to stop passes that on. Unlike there,
+    /// the reference it is called on counts: it keeps a receive loop going.
+    pub fn wait(&self) {
+        self.wait_for_end(None)
+            .unwrap_or_else(|interrupt| interrupt.raise("wait"));
+    }
+
+    /// Waits until it has ended, for at most `limit`; at once, as far as waiting goes, while the
+    /// caller unwinds.
+    pub fn wait_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
+        self.wait_for_end(time::after(limit)).map_err(|_| TimedOut)
+    }
+
+    fn wait_for_end(&self, deadline: Option<Instant>) -> Result<(), Interrupt> {
+        block::enter()?;
+        if self.core.has_ended() {
+            Ok(())
+        } else {
+            join::wait_for_end(&self.core, deadline)
+        }
     }
 
     // Ending ------------------------------------------------------------------------------------

@@ -44,7 +44,9 @@ impl Tasklet {
     ///
     /// The iterator, outside a tasklet.
     pub fn receive() -> Messages {
-        Messages { _of_this_tasklet: PhantomData }
+        Messages {
+            _of_this_tasklet: PhantomData,
+        }
     }
 
     /// Waits for one message; [`ReceiveError::Stopped`] says that none can come any more.

@@ -38,7 +38,9 @@ impl Tree {
 
     /// The tasklets, parents before their children, each with its depth below the root.
     pub fn iter(&self) -> impl Iterator<Item = (usize, Tasklet)> + '_ {
-        self.members.iter().map(|(depth, core)| (*depth, Tasklet::new(core.clone())))
+        self.members
+            .iter()
+            .map(|(depth, core)| (*depth, Tasklet::new(core.clone())))
     }
 }
 

@@ -2,36 +2,45 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 use std::{fmt, mem, thread};
 
 use actor_core::sync::Event;
-use actor_core::{JoinError, JoinHandle, Placement, Runtime, Tasklet};
+use actor_core::{JoinError, JoinHandle, Placement, Runtime, Tasklet, dispatch};
 
 /// More than the machines of this project's tests may have cores.
 pub const WORKERS: usize = 3;
 /// Only turns a hang into a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// For what is meant to pass.
 pub const SHORT: Duration = Duration::from_millis(2);
 
 /// Runs `main` as a program that must succeed, and gives what it returns.
 pub fn run<T: Send + 'static>(main: impl FnOnce() -> T + Send + 'static) -> T {
     let (tell, told) = std::sync::mpsc::channel();
-    let code = finish(move || {
-        Runtime::builder().workers(WORKERS).dispatch(move || tell.send(main()).expect("wanted"))
-    });
-    assert_eq!(text(code), text(ExitCode::SUCCESS), "the program has failed; see above");
+    let code = finish(move || dispatch(move || tell.send(main()).expect("wanted")));
+    assert_eq!(
+        text(code),
+        text(ExitCode::SUCCESS),
+        "the program has failed; see above"
+    );
     told.try_recv().expect("main has sent its result")
+}
+
+/// Starts the runtime that all tests of the process share.
+pub fn start() {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| drop(Runtime::builder().workers(WORKERS).dispatch(|| ())));
 }
 
 /// Runs what may hang on a thread of its own, and fails if it does, with a look at who waits for what.
 pub fn finish<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    start();
     let (tell, told) = std::sync::mpsc::channel();
     let running = thread::spawn(move || drop(tell.send(f())));
-    match told.recv_timeout(PATIENCE * 2) {
+    match told.recv_timeout(PATIENCE + PATIENCE / 2) {
         Ok(result) => result,
         Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => match running.join() {
             Err(payload) => std::panic::resume_unwind(payload),
@@ -63,11 +72,16 @@ pub fn spawn_on<T: Send + 'static>(
     worker: usize,
     f: impl FnOnce() -> T + Send + 'static,
 ) -> JoinHandle<T> {
-    Tasklet::builder().placement(Placement::Worker(worker)).spawn(f).expect("there is room")
+    Tasklet::builder()
+        .placement(Placement::Worker(worker))
+        .spawn(f)
+        .expect("there is room")
 }
 
 pub fn join<T>(tasklet: JoinHandle<T>) -> T {
-    tasklet.join_timeout(PATIENCE).expect("the tasklet ends by itself")
+    tasklet
+        .join_timeout(PATIENCE)
+        .expect("the tasklet ends by itself")
 }
 
 #[track_caller]
@@ -90,7 +104,14 @@ pub fn wait_until(is_so: impl Fn() -> bool) {
 /// Waits until `tasklet` waits for `what`, as the tree says it.
 #[track_caller]
 pub fn wait_until_it_waits(tasklet: &Tasklet, what: &str) {
-    wait_until(|| tasklet.tree().to_string().lines().next().is_some_and(|line| line.contains(what)));
+    wait_until(|| {
+        tasklet
+            .tree()
+            .to_string()
+            .lines()
+            .next()
+            .is_some_and(|line| line.contains(what))
+    });
 }
 
 /// Takes up the worker until `SHORT` has certainly passed, so that nothing else on it gets to look.
@@ -162,6 +183,8 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
 
 /// A small generator, so that a run differs from place to place and not from run to run.
 pub fn random(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+    *seed = seed
+        .wrapping_mul(6364136223846793005)
+        .wrapping_add(1442695040888963407);
     *seed >> 33
 }

@@ -18,11 +18,6 @@ use super::connections::{Connections, Place};
 const DRAIN_BYTES: usize = 64 * 1024;
 const DRAIN_TIME: Duration = Duration::from_secs(1);
 
-/// How often is looked whether the tasklets of a handler have ended: soon at first, for most do at
-/// once.
-const FIRST_NAP: Duration = Duration::from_micros(100);
-const LONGEST_NAP: Duration = Duration::from_millis(50);
-
 /// What the connections of a server have in common.
 pub(super) struct Service<H> {
     handler: H,
@@ -181,23 +176,19 @@ impl Offspring {
     fn wind_down(self, linger: Duration) {
         let connection = Tasklet::current();
         let deadline = time::now().checked_add(linger);
-        let mut nap = FIRST_NAP;
         loop {
             // Anew each time: the children of one that has ended have become ours.
             let children = connection.children();
-            if !children.iter().any(Tasklet::is_alive) {
+            children.iter().for_each(Tasklet::stop);
+            let Some(first) = children.first() else {
+                return;
+            };
+            let left = deadline.map_or(Duration::MAX, |at| {
+                at.saturating_duration_since(time::now())
+            });
+            if first.wait_timeout(left).is_err() {
                 return;
             }
-            for child in &children {
-                child.stop();
-            }
-            let now = time::now();
-            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(now));
-            if left.is_zero() {
-                return;
-            }
-            Tasklet::sleep(nap.min(left));
-            nap = (nap * 2).min(LONGEST_NAP);
         }
     }
 }

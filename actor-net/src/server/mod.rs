@@ -193,6 +193,7 @@ impl Server {
             ));
         }
         let name = self.settings.name_at(self.local_addr);
+        tracing::info!(addr = %self.local_addr, server = %name, "listening");
         let service = Arc::new(connection::Service::new(
             handler,
             name,
