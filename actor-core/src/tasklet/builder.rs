@@ -158,6 +158,7 @@ impl TaskletBuilder {
             program: program.clone(),
             locals: Locals::inherited(),
         });
+        Core::prepare(&core, coroutine, body);
         let tasklet = Tasklet::new(core.clone());
         program.tasklet_spawned(&core);
         let adopted = parent.is_some_and(|parent| {
@@ -166,7 +167,7 @@ impl TaskletBuilder {
         if !adopted {
             program.add_root(&core);
         }
-        Core::launch(core, coroutine, body);
+        core.wake_up();
         Ok(tasklet)
     }
 

@@ -141,8 +141,10 @@ impl Core {
         })
     }
 
-    /// Schedules a new tasklet for the first time.
-    pub(crate) fn launch(core: Arc<Core>, mut coroutine: Coroutine, body: Body) {
+    /// Makes a new tasklet ready to run `body` on `coroutine`, at its first wake-up.
+    ///
+    /// Before anybody else learns of it: a stop or a kill may come at any time then, and wakes it.
+    pub(crate) fn prepare(core: &Arc<Core>, mut coroutine: Coroutine, body: Body) {
         /// A pointer that the coroutine takes along.
         struct Own(NonNull<Core>);
         // SAFETY: it is used on the home thread alone, while the core lives (see `Core`).
@@ -152,9 +154,8 @@ impl Core {
             .tasklets
             .fetch_add(1, Ordering::Relaxed);
         // Given up by `retire`.
-        let core = ManuallyDrop::new(core);
-        let pointer = NonNull::from(&**core);
-        let own = Own(pointer);
+        let core = ManuallyDrop::new(core.clone());
+        let own = Own(NonNull::from(&**core));
         coroutine.start(move |suspender| {
             let own = own;
             // SAFETY: the core lives until the coroutine has finished and been retired.
@@ -164,7 +165,6 @@ impl Core {
         state.body.set(Some(body));
         // SAFETY: not started yet, so nobody else touches it.
         unsafe { *state.coroutine.get() = Some(coroutine) };
-        core.wake_up();
     }
 
     /// The whole life of the tasklet, on its own stack.
