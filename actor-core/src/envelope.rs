@@ -15,7 +15,7 @@ use std::thread::panicking;
 use crate::queue::{Kind, Link};
 use crate::reply::{self, Answers, Reply, ReplyCell, ReplyTo};
 use crate::waiter::Waiter;
-use crate::{CallError, Message};
+use crate::{CallError, Message, recycle};
 
 #[repr(C)]
 struct Header {
@@ -91,8 +91,8 @@ impl<M: Message> Classes for M {}
 ///
 /// `node` is the envelope's share of a `Sent<M>`, which is used up.
 unsafe fn discard_sent<M: Message>(node: NonNull<Header>, _: Option<CallError>) {
-    // SAFETY: it was leaked from a box of this type by `Envelope::new`.
-    drop(unsafe { Box::from_raw(node.cast::<Sent<M>>().as_ptr()) });
+    // SAFETY: it was allocated for this type by `Envelope::new`.
+    unsafe { recycle::free(node.cast::<Sent<M>>()) };
 }
 
 /// # Safety
@@ -166,12 +166,12 @@ impl Envelope {
             link: Link::new(Kind::Envelope),
             class: &<M as Classes>::SENT,
         };
-        let sent = Box::new(Sent {
+        let sent = Sent {
             header,
             message: Some(message),
-        });
+        };
         Envelope {
-            node: NonNull::from(Box::leak(sent)).cast(),
+            node: recycle::allocate(sent).cast(),
         }
     }
 

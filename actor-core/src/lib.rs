@@ -38,6 +38,7 @@ mod pool;
 mod primitive;
 mod queue;
 pub mod reactor;
+mod recycle;
 mod reply;
 mod runtime;
 mod stacks;

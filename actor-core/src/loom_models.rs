@@ -382,6 +382,8 @@ struct Home<'a> {
     /// Whether the tasklet waits with a deadline.
     timer: bool,
     commands: usize,
+    /// Whether the tasklet takes a turn before it sleeps.
+    distracted: bool,
     /// What the tasklet has taken out of its mailbox and not yet handled.
     taken: Chain,
 }
@@ -393,6 +395,7 @@ impl<'a> Home<'a> {
             ready: false,
             timer: false,
             commands: 0,
+            distracted: false,
             taken: Chain::EMPTY,
         }
     }
@@ -505,6 +508,11 @@ impl<'a> Home<'a> {
             if deadline && self.world.late.load(Acquire) {
                 return Received::TimedOut;
             }
+            if self.distracted {
+                // What the operation does between its look and its sleep may take a turn, in which a
+                // wake-up comes while the tasklet still runs.
+                self.turn();
+            }
             self.park(deadline);
             if self.world.killed.load(Relaxed) {
                 return Received::Killed;
@@ -607,6 +615,23 @@ fn loom_tasklet_receives_everything_from_one_sender() {
         let mut home = Home::launched(&world);
         assert_eq!(home.receive(false), Received::Message(1));
         assert_eq!(home.receive(false), Received::Message(2));
+        sender.join().unwrap();
+    });
+}
+
+/// A wake-up that comes in a turn of the tasklet's own, when it has looked and not yet slept: it must
+/// look again.
+#[test]
+fn loom_tasklet_woken_in_its_own_turn_looks_again() {
+    check(Some(3), || {
+        let world = World::new();
+        let sender = {
+            let world = world.clone();
+            thread::spawn(move || assert!(world.send(1)))
+        };
+        let mut home = Home::launched(&world);
+        home.distracted = true;
+        assert_eq!(home.receive(false), Received::Message(1));
         sender.join().unwrap();
     });
 }
@@ -783,6 +808,8 @@ impl Drop for Answer {
 fn loom_reply_is_answered_or_given_up() {
     check(None, || {
         let dropped = std::sync::Arc::new(PlainUsize::new(0));
+        // No other model answers calls.
+        let late_before = crate::dropped().late_replies;
         let caller = Waiter::Thread(ThreadParker::current());
         let cell = Arc::new(ReplyCell::<Answer>::new(caller));
         let answerer = {
@@ -814,6 +841,8 @@ fn loom_reply_is_answered_or_given_up() {
         }
         let wanted = answerer.join().unwrap();
         assert!(wanted || given_up, "what is not wanted has been given up");
+        let late = crate::dropped().late_replies - late_before;
+        assert_eq!(late, u64::from(given_up), "both sides agree on who has won");
         drop(cell);
         assert_eq!(dropped.load(SeqCst), 1);
     });

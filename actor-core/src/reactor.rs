@@ -113,15 +113,19 @@ impl Readiness {
             flags |= WRITABLE;
         }
         // Release pairs with the acquire of `is_ready`, though the word carries all there is to say.
-        let _ = self
+        let before = self
             .state
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |state| {
                 Some(state.wrapping_add(EVENT) | flags)
-            });
-        if flags & READABLE != 0 {
+            })
+            .unwrap_or_else(|state| state);
+        // A flag that was set already has had its waiters woken by the event that set it, and whoever
+        // came since has seen it: one enters the list first and looks at the flag then.
+        let newly = flags & !before;
+        if newly & READABLE != 0 {
             self.readers.wake_all();
         }
-        if flags & WRITABLE != 0 {
+        if newly & WRITABLE != 0 {
             self.writers.wake_all();
         }
     }
@@ -321,7 +325,9 @@ impl Source {
         block::enter()?;
         loop {
             let seen = self.readiness.state();
-            if seen & direction.flag() != 0 {
+            let here = block::here();
+            // Threads ask the system: they neither hear of events nor note them in the flags.
+            if seen & direction.flag() != 0 || matches!(here, Here::Thread) {
                 match operation(self.as_fd()) {
                     Ok((value, exhausted)) => {
                         let sticky = direction == Direction::Read && seen & ALWAYS_READABLE != 0;
@@ -335,7 +341,7 @@ impl Source {
                     Err(error) => return Err(Failure::System(error)),
                 }
             }
-            match block::here() {
+            match here {
                 Here::Tasklet(local, _) => self.wait_here(local, wait, direction, seen)?,
                 Here::Driver => return Err(Interrupt::Outside.into()),
                 Here::Thread => self.wait_on_thread(wait, direction)?,
@@ -361,9 +367,18 @@ impl Source {
             Direction::Read => &self.readiness.readers,
             Direction::Write => &self.readiness.writers,
         };
-        let _place = list.enter(waiter);
+        let place = list.enter(waiter);
         let _counted = Counted::new();
-        block::wait_until(wait, || self.readiness.is_ready(direction).then_some(()))?;
+        // An event takes all waiters out of the list, and another of them may have used it up by the
+        // time this one looks: then it must try again, and enter again, or the next event would find
+        // it nowhere. That cannot be at the first look, before which it has not slept: if it is taken
+        // out that early, the wake-up makes it look once more.
+        let mut slept = false;
+        block::wait_until(wait, || {
+            let over = self.readiness.is_ready(direction) || (slept && place.is_woken());
+            slept = true;
+            over.then_some(())
+        })?;
         Ok(())
     }
 
@@ -377,7 +392,7 @@ impl Source {
             let (deadline, interrupt) = wait.deadline(&Here::Thread);
             let left = deadline.map(|at| at.saturating_duration_since(time::now()));
             match poll(self.as_fd(), events, left) {
-                Ok(true) => break,
+                Ok(true) => return Ok(()),
                 Ok(false) if left.is_some_and(|left| left.is_zero()) => {
                     return Err(interrupt.into());
                 }
@@ -386,11 +401,6 @@ impl Source {
                 Err(error) => return Err(Failure::System(error)),
             }
         }
-        // A thread is told of no events, so it must not rely on the flags.
-        self.readiness
-            .state
-            .fetch_or(direction.flag(), Ordering::AcqRel);
-        Ok(())
     }
 
     /// Sees to it that this worker hears of the descriptor's events, or that another does on which

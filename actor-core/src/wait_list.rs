@@ -57,6 +57,13 @@ pub(crate) struct Place<'a> {
     ticket: Ticket,
 }
 
+impl Place<'_> {
+    /// Whether a wake-up has taken this place out of the list.
+    pub(crate) fn is_woken(&self) -> bool {
+        !self.list.line.lock().contains(self.ticket)
+    }
+}
+
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.list.line.lock().leave(self.ticket);

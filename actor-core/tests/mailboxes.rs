@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use actor_core::{
-    CallError, JoinHandle, Mailbox, Message, Overflow, SendError, Tasklet, block_on_thread, dropped,
-    match_message, timeout,
+    CallError, JoinHandle, Mailbox, Message, Overflow, SendError, Tasklet, block_on_thread,
+    dropped, match_message, timeout,
 };
 use common::*;
 
@@ -51,8 +51,14 @@ fn fail_refuses_what_does_not_fit() {
         let gate = Gate::new();
         let receiver = shut(Overflow::Fail, &gate);
         (0..CAPACITY).for_each(|n| receiver.send(Note(n)).unwrap());
-        assert!(matches!(receiver.send(Note(9)), Err(SendError::Full(Note(9)))));
-        assert!(matches!(receiver.try_send(Note(9)), Err(SendError::Full(Note(9)))));
+        assert!(matches!(
+            receiver.send(Note(9)),
+            Err(SendError::Full(Note(9)))
+        ));
+        assert!(matches!(
+            receiver.try_send(Note(9)),
+            Err(SendError::Full(Note(9)))
+        ));
         assert_eq!(receiver.call(Ask(9)), Err(CallError::Full));
         gate.open();
         assert_eq!(join(receiver), [0, 1, 2]);
@@ -106,7 +112,10 @@ fn drop_oldest_wakes_a_receiver_that_waits() {
         receiver.send(Note(1)).unwrap();
         wait_until_it_waits(&receiver, "waits for a message");
         receiver.stop();
-        assert!(matches!(receiver.send(Note(2)), Err(SendError::Ended(Note(2)))));
+        assert!(matches!(
+            receiver.send(Note(2)),
+            Err(SendError::Ended(Note(2)))
+        ));
         assert_eq!(join(receiver), 0);
     });
 }
@@ -117,7 +126,10 @@ fn block_makes_senders_wait_in_their_order() {
         let gate = Gate::new();
         let receiver = shut(Overflow::Block, &gate);
         (0..CAPACITY).for_each(|n| receiver.send(Note(n)).unwrap());
-        assert!(matches!(receiver.try_send(Note(9)), Err(SendError::Full(Note(9)))));
+        assert!(matches!(
+            receiver.try_send(Note(9)),
+            Err(SendError::Full(Note(9)))
+        ));
         let senders: Vec<_> = (CAPACITY..8)
             .map(|n| {
                 let to = receiver.tasklet().clone();
@@ -153,8 +165,14 @@ fn block_lets_a_sender_be_killed_timed_out_and_be_a_thread() {
             Ok(())
         });
         late.unwrap();
-        assert!(matches!(back, Some(SendError::Timeout(Note(51)))), "{back:?}");
-        assert_eq!(receiver.call_timeout(Ask(1), SHORT), Err(CallError::Timeout));
+        assert!(
+            matches!(back, Some(SendError::Timeout(Note(51)))),
+            "{back:?}"
+        );
+        assert_eq!(
+            receiver.call_timeout(Ask(1), SHORT),
+            Err(CallError::Timeout)
+        );
         let to = receiver.tasklet().clone();
         let opener = gate.clone();
         block_on_thread(move || {
@@ -215,7 +233,10 @@ fn a_tasklet_that_unwinds_does_not_wait_for_room() {
         };
         unlucky.join().unwrap_err();
         let seen = seen.lock().unwrap().take();
-        assert!(matches!(seen, Some(Err(SendError::Full(Note(9))))), "{seen:?}");
+        assert!(
+            matches!(seen, Some(Err(SendError::Full(Note(9))))),
+            "{seen:?}"
+        );
         gate.open();
         assert_eq!(join(receiver), [0, 1, 2]);
     });
@@ -258,7 +279,10 @@ fn storm(mailbox: Mailbox, end: fn(&Tasklet), limit: usize) {
     fn send(to: &Tasklet, lost: &Count) -> usize {
         let mut accepted = 0;
         loop {
-            let counted = Counted { settled: false, lost: lost.clone() };
+            let counted = Counted {
+                settled: false,
+                lost: lost.clone(),
+            };
             match to.send(counted) {
                 Ok(()) => accepted += 1,
                 Err(error) => {
@@ -288,7 +312,10 @@ fn storm(mailbox: Mailbox, end: fn(&Tasklet), limit: usize) {
     end(&receiver);
     let sums = tasklets.into_iter().map(join).collect::<Vec<_>>();
     let sums = sums.into_iter().chain(block_on_thread(|| {
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect::<Vec<_>>()
     }));
     let accepted: usize = sums.sum();
     let _ = receiver.join();

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use actor_core::{
-    CallError, Envelope, Group, JoinError, Message, Pid, ReceiveError, Recipient, ReplyTo, SendError,
-    Tasklet, block_on_thread, dropped, match_message,
+    CallError, Envelope, Group, JoinError, Message, Pid, ReceiveError, Recipient, ReplyTo,
+    SendError, Tasklet, block_on_thread, dropped, match_message,
 };
 use common::*;
 
@@ -41,7 +41,10 @@ fn doubler(served: &Count) -> actor_core::JoinHandle<()> {
 }
 
 fn note(envelope: Envelope) -> usize {
-    envelope.downcast::<Note>().expect("nothing else was sent").0
+    envelope
+        .downcast::<Note>()
+        .expect("nothing else was sent")
+        .0
 }
 
 // Sending ---------------------------------------------------------------------------------------
@@ -83,7 +86,11 @@ fn messages_of_a_sender_keep_their_order_from_wherever_they_come() {
             })
             .collect();
         senders.into_iter().for_each(join);
-        block_on_thread(|| threads.into_iter().for_each(|thread| thread.join().unwrap()));
+        block_on_thread(|| {
+            threads
+                .into_iter()
+                .for_each(|thread| thread.join().unwrap())
+        });
         assert_eq!(join(receiver), [EACH; 8]);
     });
 }
@@ -93,8 +100,14 @@ fn receiving_with_and_without_waiting() {
     run(|| {
         let me = Tasklet::current();
         assert!(Tasklet::try_receive().is_none());
-        assert_eq!(Tasklet::receive_timeout(SHORT).unwrap_err(), ReceiveError::Timeout);
-        assert_eq!(Tasklet::receive_timeout(Duration::ZERO).unwrap_err(), ReceiveError::Timeout);
+        assert_eq!(
+            Tasklet::receive_timeout(SHORT).unwrap_err(),
+            ReceiveError::Timeout
+        );
+        assert_eq!(
+            Tasklet::receive_timeout(Duration::ZERO).unwrap_err(),
+            ReceiveError::Timeout
+        );
         for n in 0..4 {
             me.send(Note(n)).unwrap();
         }
@@ -113,8 +126,14 @@ fn a_message_to_one_that_has_ended_comes_back() {
     run(|| {
         let ended = spawn(|| ());
         ended.join().unwrap();
-        assert!(matches!(ended.send(Note(1)), Err(SendError::Ended(Note(1)))));
-        assert!(matches!(ended.try_send(Note(2)), Err(SendError::Ended(Note(2)))));
+        assert!(matches!(
+            ended.send(Note(1)),
+            Err(SendError::Ended(Note(1)))
+        ));
+        assert!(matches!(
+            ended.try_send(Note(2)),
+            Err(SendError::Ended(Note(2)))
+        ));
         assert_eq!(ended.call(Double(1)), Err(CallError::Ended));
         let refused = ended.forward({
             Tasklet::current().send(Note(3)).unwrap();
@@ -131,7 +150,10 @@ fn what_came_before_the_end_is_heard_before_the_end() {
             let me = Tasklet::current();
             let sender = spawn_on(worker, move || me.send(Note(worker)).unwrap());
             sender.join().unwrap();
-            assert_eq!(note(Tasklet::try_receive().expect("sent before it ended")), worker);
+            assert_eq!(
+                note(Tasklet::try_receive().expect("sent before it ended")),
+                worker
+            );
         }
     });
 }
@@ -169,7 +191,8 @@ fn a_loop_ends_with_the_last_reference_after_all_messages() {
         for worker in 0..WORKERS {
             let (tell, told) = mpsc::channel();
             let receiver = spawn_on(worker, move || {
-                tell.send(Tasklet::receive().map(note).collect::<Vec<_>>()).unwrap();
+                tell.send(Tasklet::receive().map(note).collect::<Vec<_>>())
+                    .unwrap();
             });
             let (second, recipient) = (receiver.tasklet().clone(), receiver.recipient::<Note>());
             receiver.send(Note(1)).unwrap();
@@ -212,7 +235,10 @@ fn a_receiver_that_holds_itself_goes_on_and_main_waits_for_a_stop() {
         holder.stop();
         drop(holder);
         // Nobody else refers to main, and it waits all the same.
-        assert_eq!(Tasklet::receive_timeout(SHORT).unwrap_err(), ReceiveError::Timeout);
+        assert_eq!(
+            Tasklet::receive_timeout(SHORT).unwrap_err(),
+            ReceiveError::Timeout
+        );
     });
 }
 
@@ -285,7 +311,10 @@ fn a_call_that_nobody_answers_ends_at_once() {
             })
         };
         assert_eq!(join(kept), Err(CallError::Ended), "its holder panicked");
-        assert_eq!(join(queued), (Err(CallError::Unanswered), Err(CallError::Ended)));
+        assert_eq!(
+            join(queued),
+            (Err(CallError::Unanswered), Err(CallError::Ended))
+        );
         assert!(matches!(receiver.join(), Err(JoinError::Panicked(_))));
     });
 }
@@ -293,9 +322,9 @@ fn a_call_that_nobody_answers_ends_at_once() {
 #[test]
 fn a_call_in_the_mailbox_of_one_that_ends_gets_ended() {
     run(|| {
-        let gate = Gate::new();
         let ends: [fn(&Tasklet); 2] = [Tasklet::kill, |_| ()];
         for end in ends {
+            let gate = Gate::new();
             let receiver = {
                 let gate = gate.clone();
                 spawn_on(1, move || gate.pass())
@@ -306,7 +335,9 @@ fn a_call_in_the_mailbox_of_one_that_ends_gets_ended() {
                     spawn_on(n, move || to.call(Double(1)))
                 })
                 .collect();
-            callers.iter().for_each(|caller| wait_until_it_waits(caller, "waits for a reply"));
+            callers
+                .iter()
+                .for_each(|caller| wait_until_it_waits(caller, "waits for a reply"));
             end(&receiver);
             gate.open();
             for caller in callers {
@@ -330,7 +361,10 @@ fn an_answer_may_come_late_from_elsewhere_and_to_the_right_call() {
             }
         });
         let before = dropped().late_replies;
-        assert_eq!(receiver.call_timeout(Double(0), SHORT), Err(CallError::Timeout));
+        assert_eq!(
+            receiver.call_timeout(Double(0), SHORT),
+            Err(CallError::Timeout)
+        );
         let late = told.recv().unwrap();
         assert!(!late.is_wanted());
         late.send(99);
@@ -389,7 +423,10 @@ fn a_late_answer_is_dropped_once() {
         join(receiver);
         let skipped = actor_core::dropped().skipped_calls - before;
         assert!(answered <= dropped.get() && dropped.get() <= ROUNDS);
-        assert!(ROUNDS - dropped.get() <= skipped as usize, "what was not served was skipped");
+        assert!(
+            ROUNDS - dropped.get() <= skipped as usize,
+            "what was not served was skipped"
+        );
     });
 }
 
@@ -414,7 +451,10 @@ fn a_request_whose_caller_has_gone_is_skipped() {
             })
         };
         let before = dropped().skipped_calls;
-        assert_eq!(receiver.call_timeout(Double(1), SHORT), Err(CallError::Timeout));
+        assert_eq!(
+            receiver.call_timeout(Double(1), SHORT),
+            Err(CallError::Timeout)
+        );
         let killed = {
             let to = receiver.tasklet().clone();
             spawn(move || to.call(Double(2)))
@@ -534,7 +574,9 @@ fn a_group_sends_to_all_its_members() {
         let members: Vec<_> = (0..5)
             .map(|n| spawn_on(n, || Tasklet::receive().map(note).collect::<Vec<_>>()))
             .collect();
-        members.iter().for_each(|member| group.join(member.tasklet()));
+        members
+            .iter()
+            .for_each(|member| group.join(member.tasklet()));
         group.join(members[0].tasklet());
         group.join(&Tasklet::current());
         assert_eq!(group.len(), 6);

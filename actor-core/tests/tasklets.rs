@@ -536,7 +536,10 @@ fn a_stop_passes_through_join_to_descendants_alone() {
         };
         other.stop();
         Tasklet::yield_now();
-        assert!(stranger_handle.is_alive() && !stranger_handle.tree().to_string().contains(", stopping"));
+        assert!(
+            stranger_handle.is_alive()
+                && !stranger_handle.tree().to_string().contains(", stopping")
+        );
         assert!(other.is_alive());
         stranger.open();
         join(other).unwrap();
@@ -601,7 +604,10 @@ fn exit_codes() {
     );
     // A panic of main goes on in the caller, so that a test or a process fails with it.
     let panicked = std::panic::catch_unwind(|| code(|| -> () { panic!("no luck") }));
-    assert_eq!(*panicked.unwrap_err().downcast::<&str>().unwrap(), "no luck");
+    assert_eq!(
+        *panicked.unwrap_err().downcast::<&str>().unwrap(),
+        "no luck"
+    );
     assert_eq!(code(|| quit(3)), text(ExitCode::from(3)));
     // The first to quit has the say, and whatever main returns does not.
     let twice = || {

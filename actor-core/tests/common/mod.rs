@@ -19,8 +19,18 @@ pub const SHORT: Duration = Duration::from_millis(2);
 
 /// Runs `main` as a program that must succeed, and gives what it returns.
 pub fn run<T: Send + 'static>(main: impl FnOnce() -> T + Send + 'static) -> T {
+    run_within(Duration::ZERO, main)
+}
+
+/// The same for one that takes `time` by itself.
+pub fn run_within<T: Send + 'static>(
+    time: Duration,
+    main: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let (tell, told) = std::sync::mpsc::channel();
-    let code = finish(move || dispatch(move || tell.send(main()).expect("wanted")));
+    let code = finish_within(time, move || {
+        dispatch(move || tell.send(main()).expect("wanted"))
+    });
     assert_eq!(
         text(code),
         text(ExitCode::SUCCESS),
@@ -37,10 +47,14 @@ pub fn start() {
 
 /// Runs what may hang on a thread of its own, and fails if it does, with a look at who waits for what.
 pub fn finish<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {
+    finish_within(Duration::ZERO, f)
+}
+
+fn finish_within<T: Send + 'static>(time: Duration, f: impl FnOnce() -> T + Send + 'static) -> T {
     start();
     let (tell, told) = std::sync::mpsc::channel();
     let running = thread::spawn(move || drop(tell.send(f())));
-    match told.recv_timeout(PATIENCE + PATIENCE / 2) {
+    match told.recv_timeout(time + PATIENCE * 3 / 2) {
         Ok(result) => result,
         Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => match running.join() {
             Err(payload) => std::panic::resume_unwind(payload),
