@@ -49,10 +49,6 @@ impl<T> Line<T> {
         self.find(ticket).is_some()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

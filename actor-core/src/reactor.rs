@@ -112,10 +112,10 @@ impl Readiness {
         if has(libc::EPOLLOUT) || ended {
             flags |= WRITABLE;
         }
-        // Release pairs with the acquire of `is_ready`, though the word carries all there is to say.
+        // Sequentially consistent, as are the looks at it: the wait lists ask for that.
         let before = self
             .state
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |state| {
+            .fetch_update(Ordering::SeqCst, Ordering::Relaxed, |state| {
                 Some(state.wrapping_add(EVENT) | flags)
             })
             .unwrap_or_else(|state| state);
@@ -131,7 +131,7 @@ impl Readiness {
     }
 
     pub(crate) fn state(&self) -> u32 {
-        self.state.load(Ordering::Acquire)
+        self.state.load(Ordering::SeqCst)
     }
 
     pub(crate) fn is_ready(&self, direction: Direction) -> bool {

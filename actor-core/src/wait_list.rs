@@ -1,52 +1,93 @@
-//! A queue of waiters, first come first served.
+//! Those who wait for a change of something, and are all woken by it.
 //!
 //! The rule that makes it safe: a waiter enters the list *before* it looks at what it waits for, and
-//! whoever changes that wakes the list *after* the change. The list's lock orders the two, so either
-//! the waker finds the waiter, or the waiter finds the change.
+//! whoever changes that wakes the list *after* the change. On both sides the two steps are
+//! sequentially consistent, here and in what is looked at; so of "the waiter entered" and "it was
+//! changed" one comes first for everybody, and either the waker finds the waiter, or the waiter finds
+//! the change.
+//!
+//! Most often one tasklet waits: a stream has one reader, a tasklet one joiner. For that one there is
+//! a place of its own, which costs no lock.
+
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
 
 use parking_lot::Mutex;
 
 use crate::line::{Line, Ticket};
+use crate::tasklet::core::Core;
 use crate::waiter::Waiter;
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct WaitList {
+    /// A tasklet that waits, with a reference to it (from `Arc::into_raw`); or null.
+    sole: AtomicPtr<Core>,
+    /// How many others there are: the length of the line, to be read without its lock.
+    queued: AtomicUsize,
     line: Mutex<Line<Waiter>>,
 }
 
 impl WaitList {
     pub(crate) const fn new() -> Self {
         WaitList {
+            sole: AtomicPtr::new(ptr::null_mut()),
+            queued: AtomicUsize::new(0),
             line: Mutex::new(Line::new()),
         }
     }
 
-    /// Queues `waiter` until it is woken or the place is dropped.
+    /// Takes `waiter` in until it is woken or the place is dropped.
     pub(crate) fn enter(&self, waiter: Waiter) -> Place<'_> {
-        let ticket = self.line.lock().join(waiter);
-        Place { list: self, ticket }
+        let waiter = match waiter {
+            Waiter::Tasklet(core) => {
+                let core = Arc::into_raw(core).cast_mut();
+                match self
+                    .sole
+                    .compare_exchange(ptr::null_mut(), core, SeqCst, SeqCst)
+                {
+                    Ok(_) => {
+                        return Place {
+                            list: self,
+                            kind: PlaceKind::Sole(core),
+                        };
+                    }
+                    // SAFETY: it has just been taken apart, and was not put there.
+                    Err(_) => Waiter::Tasklet(unsafe { Arc::from_raw(core) }),
+                }
+            }
+            thread => thread,
+        };
+        let mut line = self.line.lock();
+        self.queued.fetch_add(1, SeqCst);
+        let ticket = line.join(waiter);
+        Place {
+            list: self,
+            kind: PlaceKind::Queued(ticket),
+        }
     }
 
     /// Takes all who wait now out, and wakes them.
     pub(crate) fn wake_all(&self) {
-        let mut line = self.line.lock();
-        let count = line.len();
-        for _ in 0..count {
+        if !self.sole.load(SeqCst).is_null()
+            && let Some(core) = NonNull::new(self.sole.swap(ptr::null_mut(), SeqCst))
+        {
+            // SAFETY: whoever takes the pointer out has the reference that came with it.
+            Waiter::Tasklet(unsafe { Arc::from_raw(core.as_ptr()) }).wake();
+        }
+        for _ in 0..self.queued.load(SeqCst) {
+            let mut line = self.line.lock();
             let Some(waiter) = line.next() else { return };
-            let last = line.is_empty();
+            self.queued.fetch_sub(1, SeqCst);
             // Not under the lock: waking another worker may ring its bell, a system call.
             drop(line);
             waiter.wake();
-            if last {
-                return;
-            }
-            line = self.line.lock();
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.line.lock().is_empty()
+        self.sole.load(SeqCst).is_null() && self.queued.load(SeqCst) == 0
     }
 }
 
@@ -54,18 +95,50 @@ impl WaitList {
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     list: &'a WaitList,
-    ticket: Ticket,
+    kind: PlaceKind,
+}
+
+#[derive(Debug)]
+enum PlaceKind {
+    /// With the pointer that was put there: only to be compared.
+    Sole(*mut Core),
+    Queued(Ticket),
 }
 
 impl Place<'_> {
     /// Whether a wake-up has taken this place out of the list.
     pub(crate) fn is_woken(&self) -> bool {
-        !self.list.line.lock().contains(self.ticket)
+        match self.kind {
+            // A tasklet waits for one thing at a time, so its pointer there is this place's.
+            PlaceKind::Sole(core) => self.list.sole.load(SeqCst) != core,
+            PlaceKind::Queued(ticket) => !self.list.line.lock().contains(ticket),
+        }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.list.line.lock().leave(self.ticket);
+        match self.kind {
+            PlaceKind::Sole(core) => {
+                let sole = &self.list.sole;
+                if sole.load(SeqCst) == core
+                    && sole
+                        .compare_exchange(core, ptr::null_mut(), SeqCst, SeqCst)
+                        .is_ok()
+                {
+                    // SAFETY: as in `wake_all`; the exchange took it out.
+                    drop(unsafe { Arc::from_raw(core) });
+                }
+            }
+            PlaceKind::Queued(ticket) => {
+                let mut line = self.list.line.lock();
+                let left = line.leave(ticket);
+                if left.is_some() {
+                    self.list.queued.fetch_sub(1, SeqCst);
+                }
+                // Not under the lock: the reference may be the last.
+                drop(line);
+            }
+        }
     }
 }

@@ -103,6 +103,8 @@ fn a_reader_and_a_writer_do_not_disturb_each_other() {
                 }
                 filled.open();
                 write_all(&writer, &block).unwrap();
+                // SAFETY: a plain system call on an open descriptor.
+                unsafe { libc::shutdown(writer.as_raw_fd(), libc::SHUT_WR) };
                 sent + block.len()
             })
         };
@@ -111,14 +113,13 @@ fn a_reader_and_a_writer_do_not_disturb_each_other() {
         write_all(&far, b"x").unwrap();
         assert_eq!(join(reader), b'x');
         let (mut taken, mut buffer) = (0, vec![0; 64 * 1024]);
-        while writer.is_alive() {
-            taken += read(&far, &mut buffer).unwrap();
-            Tasklet::yield_now();
+        loop {
+            match read(&far, &mut buffer).unwrap() {
+                0 => break,
+                count => taken += count,
+            }
         }
         let sent = join(writer);
-        while taken < sent {
-            taken += read(&far, &mut buffer).unwrap();
-        }
         assert_eq!(taken, sent);
     });
 }
@@ -326,15 +327,20 @@ fn a_read_that_timed_out_has_lost_nothing() {
 fn an_accept_loop_ends_when_it_is_asked_to_stop() {
     run(|| {
         let (near, far) = pair();
+        let bytes = Count::new();
+        let count = bytes.clone();
         let waits = spawn_on(1, move || {
-            let mut bytes = 0;
             let mut byte = [0];
-            while let Some(count) = near.io_or_stop(Direction::Read, |fd| recv(fd, &mut byte))? {
-                bytes += count;
+            while near
+                .io_or_stop(Direction::Read, |fd| recv(fd, &mut byte))?
+                .is_some()
+            {
+                count.up();
             }
-            Ok::<_, io::Error>(bytes)
+            Ok::<_, io::Error>(count.get())
         });
         write_all(&far, b"ab").unwrap();
+        wait_until(|| bytes.get() == 2);
         wait_until_it_waits(&waits, "waits to read");
         waits.stop();
         assert_eq!(join(waits).unwrap(), 2);

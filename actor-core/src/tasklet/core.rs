@@ -221,7 +221,7 @@ impl Core {
                     .for_each(|m| m.fail(CallError::Ended))
             });
         }
-        self.flags.fetch_or(ENDED, Ordering::AcqRel);
+        self.flags.fetch_or(ENDED, Ordering::SeqCst);
         Family::bury(self);
         self.joiners.wake_all();
         self.program.tasklet_ended(self);
@@ -301,7 +301,8 @@ impl Core {
     // State -------------------------------------------------------------------------------------
 
     fn flag(&self, flag: u8) -> bool {
-        self.flags.load(Ordering::Acquire) & flag != 0
+        // Sequentially consistent, as the wait list of the joiners asks.
+        self.flags.load(Ordering::SeqCst) & flag != 0
     }
 
     pub(crate) fn has_ended(&self) -> bool {

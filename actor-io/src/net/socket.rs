@@ -1,7 +1,6 @@
 //! What listeners and streams have in common: a descriptor that waits, with timeouts.
 
-use std::io::{self, IoSlice, IoSliceMut, Read};
-use std::mem::MaybeUninit;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use actor_core::reactor::{Direction, Source};
 use actor_core::time;
+use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Type};
 
 /// The most buffers that one vectored system call takes (`IOV_MAX` of Linux).
@@ -116,67 +116,70 @@ impl Socket {
     }
 
     pub(super) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.receive(buf.len(), |mut socket| socket.read(buf))
+        self.receive(buf.len(), |fd| {
+            Ok(rustix::net::recv(fd, &mut *buf, RecvFlags::empty())?.0)
+        })
     }
 
     pub(super) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let taken = bufs.len().min(MAX_SLICES);
         let bufs = &mut bufs[..taken];
         let len = bufs.iter().map(|buf| buf.len()).sum();
-        self.receive(len, |mut socket| socket.read_vectored(bufs))
+        self.receive(len, |fd| Ok(rustix::io::readv(fd, bufs)?))
     }
 
     pub(super) fn write(&self, buf: &[u8]) -> io::Result<usize> {
-        self.transmit(buf.len(), |socket| {
-            socket.send_with_flags(buf, libc::MSG_NOSIGNAL)
+        self.transmit(buf.len(), |fd| {
+            Ok(rustix::net::send(fd, buf, SendFlags::NOSIGNAL)?)
         })
     }
 
     pub(super) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let bufs = &bufs[..bufs.len().min(MAX_SLICES)];
         let len = bufs.iter().map(|buf| buf.len()).sum();
-        self.transmit(len, |socket| {
-            socket.send_vectored_with_flags(bufs, libc::MSG_NOSIGNAL)
+        self.transmit(len, |fd| {
+            SockRef::from(&fd).send_vectored_with_flags(bufs, libc::MSG_NOSIGNAL)
         })
     }
 
     pub(super) fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        // SAFETY: bytes are valid as `MaybeUninit<u8>`, and `recv` only ever writes initialised
-        // ones, so that `buf` holds bytes all the time.
-        let buf = unsafe { &mut *(std::ptr::from_mut(buf) as *mut [MaybeUninit<u8>]) };
         // Not `io_stream`: what was peeked at is still there, however little it was.
         self.source
             .io(Direction::Read, self.read_timeout.deadline(), |fd| {
-                SockRef::from(&fd).peek(buf)
+                Ok(rustix::net::recv(fd, &mut *buf, RecvFlags::PEEK)?.0)
             })
     }
 
     fn receive(
         &self,
         len: usize,
-        mut operation: impl FnMut(&socket2::Socket) -> io::Result<usize>,
+        operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> io::Result<usize> {
         if len == 0 {
             return Ok(0);
         }
-        self.source
-            .io_stream(Direction::Read, self.read_timeout.deadline(), len, |fd| {
-                operation(&SockRef::from(&fd))
-            })
+        self.source.io_stream(
+            Direction::Read,
+            self.read_timeout.deadline(),
+            len,
+            operation,
+        )
     }
 
     fn transmit(
         &self,
         len: usize,
-        mut operation: impl FnMut(&socket2::Socket) -> io::Result<usize>,
+        operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
     ) -> io::Result<usize> {
         if len == 0 {
             return Ok(0);
         }
-        self.source
-            .io_stream(Direction::Write, self.write_timeout.deadline(), len, |fd| {
-                operation(&SockRef::from(&fd))
-            })
+        self.source.io_stream(
+            Direction::Write,
+            self.write_timeout.deadline(),
+            len,
+            operation,
+        )
     }
 }
 
