@@ -34,7 +34,9 @@ where
 
 #[derive(Message)]
 #[message(reply = Option<T>, crate = actor_core)]
-struct Take<T = u8>(Vec<T>);
+struct Take<T = u8> {
+    _items: Vec<T>,
+}
 
 /// A message whose parameter is bound by nothing but the derived implementation.
 fn reply_of<T: Send + 'static>() -> TypeId {

@@ -70,7 +70,12 @@ fn every_operation_that_waits_can_be_killed() {
             ("a message", Box::new(|| Tasklet::receive().for_each(drop))),
             ("a time", Box::new(|| Tasklet::sleep(PATIENCE))),
             ("a time", Box::new(|| Tasklet::sleep(Duration::MAX))),
-            ("a reply", Box::new(move || drop(busy.call(Ask)))),
+            (
+                "a reply",
+                Box::new(move || {
+                    let _ = busy.call(Ask);
+                }),
+            ),
             ("room", Box::new(move || drop(full.send(Note)))),
             ("the end", Box::new(move || drop(join_idle.join()))),
             ("a lock", Box::new(move || drop(lock.lock()))),
@@ -87,7 +92,9 @@ fn every_operation_that_waits_can_be_killed() {
             let victim = {
                 let unwound = unwound.clone();
                 spawn_on(n, move || {
-                    let _guard = OnDrop::new(move || drop(unwound.up()));
+                    let _guard = OnDrop::new(move || {
+                        let _ = unwound.up();
+                    });
                     // The receive loops must not end for want of references.
                     let _held = Tasklet::current();
                     wait();
@@ -134,20 +141,23 @@ fn a_descriptor_is_as_good_as_before_for_others() {
 #[test]
 fn a_kill_that_nothing_waited_for_is_carried_out_at_the_next_operation() {
     run(|| {
-        let (at_work, go_on) = (Gate::new(), Arc::new(std::sync::Barrier::new(2)));
-        let victim = {
-            let (at_work, go_on) = (at_work.clone(), go_on.clone());
-            spawn_on(1, move || {
-                at_work.open();
-                go_on.wait(); // the thread, not the tasklet: no operation of the framework
-                Tasklet::try_receive();
-                unreachable!("that was an operation")
-            })
-        };
-        at_work.pass();
-        victim.kill();
-        go_on.wait();
-        assert_killed::<()>(&victim);
+        // From a thread: the victim holds its worker, which may be this one.
+        block_on_thread(|| {
+            let (at_work, go_on) = (Gate::new(), Arc::new(std::sync::Barrier::new(2)));
+            let victim = {
+                let (at_work, go_on) = (at_work.clone(), go_on.clone());
+                spawn_on(1, move || {
+                    at_work.open();
+                    go_on.wait(); // the thread, not the tasklet: no operation of the framework
+                    Tasklet::try_receive();
+                    unreachable!("that was an operation")
+                })
+            };
+            at_work.pass();
+            victim.kill();
+            go_on.wait();
+            assert_killed::<()>(&victim);
+        });
 
         // Oneself.
         let suicide = spawn(|| {
@@ -165,32 +175,41 @@ fn a_kill_that_nothing_waited_for_is_carried_out_at_the_next_operation() {
 
 #[test]
 fn one_that_is_killed_before_it_runs_drops_its_closure_inside() {
+    /// Spawns and kills one while its worker cannot run it.
+    fn check(
+        spawn: impl FnOnce(Box<dyn FnOnce() + Send>) -> JoinHandle<()>,
+        let_run: impl FnOnce(),
+    ) {
+        let (tell, told) = mpsc::channel();
+        let captured = OnDrop::new(move || tell.send(Pid::current()).unwrap());
+        let victim = spawn(Box::new(move || {
+            let _captured = captured;
+            unreachable!("it has been killed before")
+        }));
+        victim.kill();
+        let_run();
+        assert_killed(&victim);
+        assert_eq!(told.recv().unwrap(), Some(victim.pid()));
+    }
     run(|| {
-        for worker in [0, 1] {
-            let (tell, told) = mpsc::channel();
-            let captured = OnDrop::new(move || tell.send(Pid::current()).unwrap());
-            // Its worker is this one, so it cannot run before this yields; or it is held.
-            let hold = Arc::new(std::sync::Barrier::new(2));
-            let held = Gate::new();
-            if worker == 1 {
-                let (hold, is_held) = (hold.clone(), held.clone());
-                spawn_on(1, move || {
-                    is_held.open();
-                    hold.wait();
-                });
-                held.pass();
-            }
-            let victim = spawn_on(worker, move || {
-                let _captured = captured;
-                unreachable!("it has been killed before")
-            });
-            victim.kill();
-            if worker == 1 {
+        // On this worker: it runs when this tasklet waits.
+        check(Tasklet::spawn, || ());
+        // On another, which is held; from a thread, as the worker may be this one.
+        block_on_thread(|| {
+            let (held, hold) = (Gate::new(), Arc::new(std::sync::Barrier::new(2)));
+            let (is_held, release) = (held.clone(), hold.clone());
+            spawn_on(1, move || {
+                is_held.open();
                 hold.wait();
-            }
-            assert_killed::<()>(&victim);
-            assert_eq!(told.recv().unwrap(), Some(victim.pid()));
-        }
+            });
+            held.pass();
+            check(
+                |f| spawn_on(1, f),
+                || {
+                    release.wait();
+                },
+            );
+        });
     });
 }
 
@@ -409,7 +428,9 @@ fn kills_from_all_sides_at_once_end_it_once() {
             let victim: JoinHandle<()> = {
                 let unwound = unwound.clone();
                 spawn_on(round, move || {
-                    let _guard = OnDrop::new(move || drop(unwound.up()));
+                    let _guard = OnDrop::new(move || {
+                        let _ = unwound.up();
+                    });
                     loop {
                         Tasklet::sleep(Duration::from_micros(3));
                         drop(Tasklet::receive_timeout(Duration::from_micros(3)));

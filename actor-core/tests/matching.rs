@@ -55,10 +55,10 @@ mod proto {
     use concurrence::Message;
 
     #[derive(Message)]
-    pub struct Ping;
+    pub(super) struct Ping;
 
     #[derive(Message)]
-    pub enum Op {
+    pub(super) enum Op {
         Inc(u32),
         Dec,
     }

@@ -172,7 +172,7 @@ fn messages_that_are_left_are_dropped_in_their_receiver() {
     run(|| {
         let before = dropped().undelivered;
         let (tell, told) = mpsc::channel();
-        let receiver = Tasklet::spawn(|| Tasklet::yield_now());
+        let receiver = Tasklet::spawn(Tasklet::yield_now);
         for _ in 0..3 {
             receiver.send(Left(tell.clone())).unwrap();
         }
@@ -514,7 +514,7 @@ fn messages_may_carry_their_own_right_to_answer() {
             for message in Tasklet::receive() {
                 match_message!(match message {
                     Op::Name(reply) => reply.send("Ada".into()),
-                    Op::Never(_) => {}
+                    Op::Never(reply) => drop(reply),
                 });
             }
         });
@@ -560,7 +560,9 @@ fn a_recipient_is_its_receiver_in_front_of_one_class() {
         assert_eq!((outer.call(Double(3)), outer.pid()), (Ok(6), doubler.pid()));
 
         let (tell, told) = mpsc::channel();
-        let function = Recipient::from_fn(move |Note(n)| drop(tell.send(n)));
+        let function = Recipient::from_fn(move |Note(n)| {
+            let _ = tell.send(n);
+        });
         function.send(Note(1)).unwrap();
         assert_eq!(function.call(Note(2)), Ok(()));
         assert_eq!(told.try_iter().collect::<Vec<_>>(), [1, 2]);

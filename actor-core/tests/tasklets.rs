@@ -652,7 +652,9 @@ fn a_program_ends_its_daemons() {
                 .daemon(true)
                 .placement(Placement::Worker(worker));
             let daemon = daemon.spawn(move || {
-                let _guard = OnDrop::new(move || drop(count.up()));
+                let _guard = OnDrop::new(move || {
+                    let _ = count.up();
+                });
                 Tasklet::sleep(PATIENCE * 10);
             });
             wait_until_it_waits(&daemon.unwrap(), "waits for a time");
@@ -821,7 +823,9 @@ fn later_and_the_periodic_ones_end_when_they_are_stopped() {
         let count = Count::new();
         let up = || {
             let count = count.clone();
-            move || drop(count.up())
+            move || {
+                let _ = count.up();
+            }
         };
         let forever = Duration::from_secs(3600);
         let waiting = [
@@ -856,7 +860,9 @@ fn what_repeats_passes_a_kill_on_and_lets_others_run() {
         let count = Count::new();
         let repeated = {
             let count = count.clone();
-            Tasklet::repeat(move || drop(count.up()))
+            Tasklet::repeat(move || {
+                let _ = count.up();
+            })
         };
         wait_until(|| count.get() > 100);
         repeated.kill();

@@ -65,7 +65,9 @@ fn it_tells_what_each_waits_for() {
         let released = Gate::new();
         let waiting = [
             (
-                named("caller", move || drop(to_idle.call(Ask))),
+                named("caller", move || {
+                    let _ = to_idle.call(Ask);
+                }),
                 format!("waits for a reply of {idle_pid}"),
             ),
             (

@@ -1,5 +1,9 @@
 //! What the tests of tasklets and messages share.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of what is shared"
+)]
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,7 +46,9 @@ pub fn run_within<T: Send + 'static>(
 /// Starts the runtime that all tests of the process share.
 pub fn start() {
     static STARTED: Once = Once::new();
-    STARTED.call_once(|| drop(Runtime::builder().workers(WORKERS).dispatch(|| ())));
+    STARTED.call_once(|| {
+        let _ = Runtime::builder().workers(WORKERS).dispatch(|| ());
+    });
 }
 
 /// Runs what may hang on a thread of its own, and fails if it does, with a look at who waits for what.
