@@ -320,16 +320,14 @@ fn a_closure_larger_than_its_stack_is_no_danger_to_the_spawner() {
                 let tasklet = tasklet
                     .spawn(move || std::hint::black_box(&large)[17])
                     .unwrap();
-                say("it has been spawned");
                 assert_eq!(tasklet.join().unwrap(), 7);
             });
         });
         return;
     }
     let output = in_child("a_closure_larger_than_its_stack_is_no_danger_to_the_spawner");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("it has been spawned"), "{output:?}");
-    // To run it is another matter: where the compiler copies it to the stack, it overflows, by name.
+    // To run it is another matter: where the compiler copies it to the stack, the tasklet overflows,
+    // by name. The spawner would be a plain fault.
     let overflow = stderr(&output).contains("tasklet 'cramped' has overflowed its stack");
     assert!(output.status.success() || overflow, "{output:?}");
 }
