@@ -2,12 +2,13 @@
 
 mod common;
 
+use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
 use common::{Ended, Program, child, descriptor_limits, limit_descriptors};
-use concurrence::{Runtime, Tasklet, dispatch, quit};
+use concurrence::{Message, Recipient, Runtime, RuntimeError, Tasklet, dispatch, quit};
 
 /// Runs the program of a test to its end.
 fn run(program: impl FnOnce() -> ExitCode) -> Ended {
@@ -98,6 +99,136 @@ fn dispatch_may_be_called_again() {
     assert_eq!(ended.code(), Some(2), "{ended:?}");
 }
 
+#[test]
+fn settings_that_the_limits_have_changed_agree_with_themselves() {
+    let ended = run(|| {
+        for _ in 0..2 {
+            let builder = Runtime::builder().tasklets(1_000_000).stack_size(1_000);
+            let code = builder.workers(1).try_dispatch(|| ());
+            assert!(code.is_ok(), "{code:?}");
+        }
+        let too_large = Runtime::builder()
+            .stack_size(usize::MAX)
+            .try_dispatch(|| ());
+        assert!(too_large.is_err(), "{too_large:?}");
+        let other = Runtime::builder().workers(2).try_dispatch(|| ());
+        assert!(
+            matches!(other, Err(RuntimeError::AlreadyRunning)),
+            "{other:?}"
+        );
+        ExitCode::SUCCESS
+    });
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+}
+
+#[test]
+fn patience_may_be_without_end() {
+    let ended = run(|| {
+        Runtime::builder().grace(Duration::MAX).dispatch(|| {
+            quit(3);
+            for _ in Tasklet::receive() {}
+            // Past the moment at which the program has begun to wait.
+            Tasklet::sleep(Duration::from_millis(50));
+        })
+    });
+    assert_eq!(ended.code(), Some(3), "{ended:?}");
+}
+
+#[test]
+fn a_program_ends_though_standard_error_is_broken() {
+    let mut command = child(|| {
+        let (reader, writer) = std::io::pipe().expect("a pipe to be had");
+        drop(reader);
+        let code = Runtime::builder()
+            .grace(Duration::from_millis(1))
+            .dispatch(move || {
+                // SAFETY: both are open descriptors, and nobody else uses them meanwhile.
+                unsafe { libc::dup2(writer.as_raw_fd(), libc::STDERR_FILENO) };
+                // Both have something to print.
+                // SAFETY: a plain system call.
+                unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+                quit(3);
+                Tasklet::sleep(FOR_EVER);
+            });
+        println!("{code:?}");
+        code
+    });
+    let ended = Program::start(&mut command).ended();
+    assert_eq!(ended.code(), Some(3), "{ended:?}");
+}
+
+#[test]
+fn a_timer_before_there_is_a_runtime_says_so() {
+    #[derive(Message)]
+    struct Tick;
+    let ended = run(|| {
+        let nobody = Recipient::from_fn(|_: Tick| ());
+        nobody.send_after(Tick, FOR_EVER);
+        ExitCode::SUCCESS
+    });
+    assert_eq!(ended.code(), Some(101), "{ended:?}");
+    let said = "the runtime has not been started";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
+#[test]
+fn timers_that_are_cancelled_take_no_memory() {
+    #[derive(Message)]
+    struct Tick;
+    fn resident_kib() -> usize {
+        let pages = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
+        let pages = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        pages.map_or(0, |pages: usize| pages * 4)
+    }
+    let ended = run(|| {
+        dispatch(|| {
+            let me = Tasklet::current().recipient::<Tick>();
+            let before = resident_kib();
+            for _ in 0..200_000 {
+                assert!(me.send_after(Tick, FOR_EVER).cancel());
+            }
+            let more = resident_kib() - before;
+            // Kept until they are due, they would take some 160 bytes each.
+            assert!(more < 8_000, "{more} KiB");
+        })
+    });
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+}
+
+#[test]
+fn stacks_that_are_kept_make_room_for_those_of_other_sizes() {
+    fn maps() -> usize {
+        let maps = std::fs::read_to_string("/proc/self/maps").expect("this is Linux");
+        maps.lines().count()
+    }
+    const LIMIT: usize = 4_000;
+    let ended = run(|| {
+        Runtime::builder().workers(1).tasklets(LIMIT).dispatch(|| {
+            let spawn_all = |stack: usize| {
+                let spawn = || {
+                    Tasklet::builder()
+                        .stack_size(stack)
+                        .spawn(|| Tasklet::sleep(FOR_EVER))
+                };
+                let all: Vec<_> = std::iter::repeat_with(spawn)
+                    .map_while(Result::ok)
+                    .collect();
+                assert!(all.len() >= LIMIT / 2, "{}", all.len());
+                all
+            };
+            let first = spawn_all(concurrence::DEFAULT_STACK_SIZE);
+            let most = maps();
+            first.iter().for_each(|tasklet| tasklet.kill());
+            first.iter().for_each(|tasklet| drop(tasklet.join()));
+            let second = spawn_all(64 * 1024);
+            // Those that the worker keeps for itself have maps of their own put by.
+            assert!(maps() <= most + 2 * 300, "{} after {most}", maps());
+            second.iter().for_each(|tasklet| tasklet.kill());
+        })
+    });
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
+}
+
 /// A program whose receive loops end when it is asked to stop, children after their parents.
 fn orderly(code: u8) -> ExitCode {
     dispatch(move || {
@@ -139,6 +270,37 @@ fn sigterm_stops_in_order() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn each_program_has_a_first_signal() {
+    let program = Program::start(&mut child(|| {
+        orderly(5);
+        dispatch(|| {
+            eprintln!("the second is here");
+            for _ in Tasklet::receive() {}
+            ExitCode::from(6)
+        })
+    }));
+    program.wait_for("ready");
+    program.signal(libc::SIGTERM);
+    program.wait_for("the second is here");
+    program.signal(libc::SIGTERM);
+    let ended = program.ended();
+    assert_eq!(ended.code(), Some(6), "{ended:?}");
+}
+
+#[test]
+fn a_signal_between_programs_does_what_it_does_without_the_runtime() {
+    let program = Program::start(&mut child(|| {
+        dispatch(|| ());
+        eprintln!("ready");
+        thread::sleep(FOR_EVER);
+        ExitCode::SUCCESS
+    }));
+    program.wait_for("ready");
+    program.signal(libc::SIGTERM);
+    assert_eq!(program.ended().signal(), Some(libc::SIGTERM));
 }
 
 /// A program that hears the first request to stop and does not heed it.

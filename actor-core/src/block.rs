@@ -17,7 +17,7 @@ use std::time::Instant;
 use crate::tasklet::core::Core;
 use crate::timeout::{self, ScopeId};
 use crate::waiter::{ThreadParker, Waiter};
-use crate::{TimedOut, Unwinding, time, timers, worker};
+use crate::{TimedOut, Unwinding, runtime, time, timers, worker};
 
 /// What a tasklet waits for, as [`Tasklet::tree`](crate::Tasklet::tree) shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,6 +287,6 @@ pub(crate) fn die(why: &str) -> ! {
     };
     // The one place beside the stack overflow where a library may write to standard error: nothing
     // that runs after this could be trusted to.
-    eprintln!("concurrence: fatal (tasklet {name}): {why}");
+    runtime::say(format_args!("concurrence: fatal (tasklet {name}): {why}\n"));
     std::process::abort()
 }

@@ -302,12 +302,18 @@ impl Envelope {
         Some(ReplyTo::new(called))
     }
 
-    /// Puts back what [`take_reply`](Self::take_reply) of this envelope gave.
+    /// Puts back what [`take_reply`](Self::take_reply) of this envelope gave. Drops anything else.
     pub(crate) fn put_reply<M: Message>(&mut self, reply: ReplyTo<M::Reply>) {
-        if reply.is_nobody() {
+        let own = self.is::<M>() && self.is_call() && {
+            // SAFETY: the class says that the node is a `Called<M>`, which lives as long as the
+            // envelope's share of it.
+            let called = unsafe { self.node.cast::<Called<M>>().as_ref() };
+            reply.goes_to(&called.cell)
+        };
+        if !own {
+            // A right to answer nobody, or another call, which so learns that it is not answered.
             return;
         }
-        debug_assert!(self.is::<M>() && self.is_call());
         // Not dropped as unused: it is not, the envelope has it again.
         reply.dissolve();
         self.part_mut::<M>().unanswered = true;

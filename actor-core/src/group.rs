@@ -49,7 +49,8 @@ impl<R: Receiver + Clone> Group<R> {
 
     /// Takes `member` in. It is in the group once, however often it joins.
     pub fn join(&self, member: &R) {
-        self.change(|members| members.insert(member.pid(), member.clone()));
+        let (pid, member) = (member.pid(), member.clone());
+        self.change(|members| members.insert(pid, member));
     }
 
     /// Lets `member` go; `false` if it was none.

@@ -22,6 +22,7 @@ compile_error!(
 compile_error!("Concurrence runs on Linux so far: its reactor is built on epoll.");
 
 mod block;
+mod contain;
 mod counters;
 mod envelope;
 mod error;

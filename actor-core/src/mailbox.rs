@@ -18,7 +18,8 @@ use crate::{CallError, Pid, SendError, block, counters};
 /// dropped by either policy ends with [`CallError::Full`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
-    /// It waits until there is room: back-pressure on the sender.
+    /// It waits until there is room: back-pressure on the sender. What its owner sends to itself fails
+    /// with [`SendError::Full`], since it alone could make room.
     Block,
     /// It fails with [`SendError::Full`].
     Fail,
@@ -90,7 +91,8 @@ pub(crate) enum Contents {
     /// them, append to the second one without an atomic operation; others go through the first.
     ///
     /// A sender always takes the same way, since a tasklet never moves; so what one sender sends stays
-    /// in order.
+    /// in order. And whoever appends first takes over what has arrived by the other way, so that a
+    /// message which is the consequence of another stays behind it.
     Queue {
         arrived: Queue,
         home: HomeCell<Home>,
@@ -317,6 +319,8 @@ fn reserve(
         Ok(true) => return Ok(true),
         Ok(false) => match (overflow, patience) {
             (Overflow::DropNewest, _) => return Ok(false),
+            // The owner itself: while it waits here it makes no room.
+            (Overflow::Block, _) if Pid::current() == Some(of) => return Err(SendError::Full(())),
             (Overflow::Block, Patience::Policy) => wait_for_room(room, None, of),
             (Overflow::Block, Patience::Until(deadline)) => wait_for_room(room, deadline, of),
             _ => return Err(SendError::Full(())),
@@ -367,6 +371,8 @@ unsafe fn push_home(
     // SAFETY: on the home thread; the link is this call's alone, and becomes the chain's.
     Ok(unsafe {
         home.with(|home| {
+            // What has come from elsewhere may be the cause of this one, and goes first.
+            home.collect(arrived);
             home.messages.push(link);
             std::mem::take(&mut home.listening)
         })

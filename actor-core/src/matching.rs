@@ -63,9 +63,7 @@ impl Slot {
     pub fn restore_call<M: Message>(&mut self, taken: Option<(M, ReplyTo<M::Reply>)>) {
         if let Some((message, reply)) = taken {
             self.restore(Some(message));
-            if !reply.is_nobody() {
-                self.0.put_reply::<M>(reply);
-            }
+            self.0.put_reply::<M>(reply);
         }
     }
 

@@ -155,13 +155,20 @@ pub(crate) fn call<M: Message>(
 ) -> Result<M::Reply, CallError> {
     block::enter().map_err(crate::reply::interrupted)?;
     let waiter = block::waiter().map_err(crate::reply::interrupted)?;
-    // Only its own receive loop could answer, and that waits here.
-    if deadline.is_none() && Pid::current() == Some(to.pid()) {
-        return Err(CallError::Deadlock);
+    if deadline.is_none() {
+        refuse_self_call(to.pid())?;
     }
     let (envelope, reply) = Envelope::call(message, waiter);
     to.deliver(Delivery::new(envelope, Patience::Until(deadline)))?;
     wait_for_reply(reply, to.pid(), deadline)
+}
+
+/// Fails if the caller is the receiver: only its own receive loop could answer, and that would wait.
+pub(crate) fn refuse_self_call(of: Pid) -> Result<(), CallError> {
+    if Pid::current() == Some(of) {
+        return Err(CallError::Deadlock);
+    }
+    Ok(())
 }
 
 /// A reference to anything that takes an `M`.
@@ -260,6 +267,10 @@ impl<M: Message> Recipient<M> {
     ///
     /// Timers fire in the order of their moments, those for the same moment in the order in which
     /// they were set, and never early. A message that is refused then is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Before the first [`dispatch`](crate::dispatch): there are no timers yet.
     ///
     /// ```
     /// # extern crate actor_core as concurrence;

@@ -3,6 +3,7 @@
 //! A bounded number of threads, started when there is a job and none of them is idle, and ended when
 //! there has been nothing to do for a while. Jobs beyond the bound wait in line.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -16,7 +17,9 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::block::{self, Here, Interrupt, Wait, Waiting};
+use crate::contain::{contain, contain_or};
 use crate::line::{Line, Ticket};
+use crate::runtime::panics;
 use crate::waiter::Waiter;
 use crate::{TimedOut, Unwinding, runtime, time, worker};
 
@@ -237,7 +240,11 @@ impl Pool {
             let result = result.clone();
             move || {
                 let _program = program.map(runtime::enter_program);
-                Outcome::put(&result, catch_unwind(AssertUnwindSafe(f)));
+                let done = catch_unwind(AssertUnwindSafe(f)).map_err(|payload| Unwound {
+                    place: panics::take_place(&*payload),
+                    payload,
+                });
+                Outcome::put(&result, done);
             }
         };
         let ticket = self.submit(Box::new(job)).map_err(Refusal::NoThread)?;
@@ -250,7 +257,10 @@ impl Pool {
         let waited = block::wait_until(wait, || claim.result.lock().take());
         match waited.map_err(Refusal::Interrupted)? {
             Ok(result) => Ok(result),
-            Err(payload) => resume_unwind(payload),
+            Err(unwound) => {
+                panics::put_place(&*unwound.payload, unwound.place);
+                resume_unwind(unwound.payload)
+            }
         }
     }
 
@@ -333,18 +343,24 @@ impl Pool {
     }
 }
 
+/// How a closure has panicked, and where.
+struct Unwound {
+    payload: Box<dyn Any + Send>,
+    place: Option<String>,
+}
+
 /// What became of a job, as its caller and its thread share it.
 enum Outcome<R> {
     /// It is not done, and the caller waits.
     Awaited(Waiter),
-    Done(thread::Result<R>),
+    Done(Result<R, Unwound>),
     /// The caller has taken the result, or has gone.
     Gone,
 }
 
 impl<R> Outcome<R> {
     /// Leaves the result for the caller and wakes it; or, if nobody waits any more, drops it.
-    fn put(this: &Mutex<Self>, result: thread::Result<R>) {
+    fn put(this: &Mutex<Self>, result: Result<R, Unwound>) {
         let mut outcome = this.lock();
         match mem::replace(&mut *outcome, Outcome::Gone) {
             Outcome::Awaited(waiter) => {
@@ -354,17 +370,19 @@ impl<R> Outcome<R> {
             }
             Outcome::Done(_) | Outcome::Gone => {
                 drop(outcome);
-                if result.is_err() {
-                    tracing::error!("an abandoned closure has panicked on its thread");
+                if let Err(unwound) = &result {
+                    let place = unwound.place.as_deref().unwrap_or("an unknown place");
+                    contain(|| tracing::error!(place, "an abandoned closure has panicked"));
                 }
-                if catch_unwind(AssertUnwindSafe(|| drop(result))).is_err() {
-                    tracing::error!("dropping the result of an abandoned closure has panicked");
-                }
+                contain_or(
+                    || drop(result),
+                    || tracing::error!("dropping the result of an abandoned closure has panicked"),
+                );
             }
         }
     }
 
-    fn take(&mut self) -> Option<thread::Result<R>> {
+    fn take(&mut self) -> Option<Result<R, Unwound>> {
         match mem::replace(self, Outcome::Gone) {
             Outcome::Done(result) => Some(result),
             other => {

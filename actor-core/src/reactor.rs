@@ -433,6 +433,10 @@ impl Source {
             libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET;
         if let Err(error) = epoll_add(local.epoll(), self.as_raw_fd(), events as u32, key) {
             local.sources().remove(key);
+            // If this was a move, somebody may have begun to wait at the old place meanwhile: they look
+            // again, and meet the error themselves.
+            self.readiness.readers.wake_all();
+            self.readiness.writers.wake_all();
             return Err(error);
         }
         *registered = Some(Registration {

@@ -8,6 +8,7 @@
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::panicking;
@@ -146,8 +147,11 @@ impl<T> ReplyTo<T> {
         ReplyTo { answers: None }
     }
 
-    pub(crate) fn is_nobody(&self) -> bool {
-        self.answers.is_none()
+    /// Whether it is the right to answer into `cell`.
+    pub(crate) fn goes_to(&self, cell: &ReplyCell<T>) -> bool {
+        self.answers
+            .as_ref()
+            .is_some_and(|answers| ptr::eq(answers.cell(), cell))
     }
 
     /// Answers the call.

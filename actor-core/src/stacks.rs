@@ -2,16 +2,16 @@
 //!
 //! To get a stack from the system and give it back takes some ten microseconds, twenty times what the
 //! rest of a spawn takes. So each worker keeps a few, and what is more goes to a store that all share,
-//! which outlasts a burst. Before a stack is asked of the system the shared store is empty; so the
-//! stacks that lie idle when memory maps run short are the few of the workers, which
-//! [`limits`](crate::runtime::limits) leaves room for.
+//! which outlasts a burst. A stack in the store counts as a tasklet would: before one is asked of the
+//! system, the store is brought down to what [`limits`] have left. So the stacks that lie idle when
+//! memory maps run short are the few of the workers, which have maps of their own put by.
 
 use std::cell::RefCell;
 
 use parking_lot::Mutex;
 
 use crate::SpawnError;
-use crate::runtime;
+use crate::runtime::{self, limits};
 use crate::substrate::Coroutine;
 use crate::worker::Local;
 
@@ -38,12 +38,20 @@ pub(crate) fn take(local: Option<&Local>) -> Result<Coroutine, SpawnError> {
     };
     match kept {
         Some(coroutine) => Ok(coroutine),
-        None => allocate(runtime::stack_size()),
+        None => allocate(runtime::default_stack_size()),
     }
 }
 
-/// A new stack.
+/// A new stack, for which room has been reserved.
 pub(crate) fn allocate(bytes: usize) -> Result<Coroutine, SpawnError> {
+    // One of another size than those in the store, which then makes room if it must.
+    let unused = limits::unused();
+    let surplus = {
+        let mut store = STORE.lock();
+        let kept = store.len().min(unused);
+        store.split_off(kept)
+    };
+    drop(surplus);
     Coroutine::allocate(bytes).map_err(SpawnError::System)
 }
 
@@ -60,7 +68,7 @@ impl Stacks {
 
     /// Keeps the stack of a finished tasklet, if it is of the default size and there is room.
     pub(crate) fn keep(&self, coroutine: Coroutine) {
-        if coroutine.stack_size() != runtime::stack_size() {
+        if coroutine.stack_size() != runtime::default_stack_size() {
             return;
         }
         let mut own = self.own.borrow_mut();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use crate::tasklet::core::Core;
-use crate::{time, worker};
+use crate::{runtime, time, worker};
 
 /// What a timer does when it is due.
 pub(crate) enum Action {
@@ -62,46 +62,100 @@ impl Timers {
 /// Dropping it changes nothing: the timer fires. [`cancel`](Timer::cancel) takes it back.
 #[derive(Clone)]
 pub struct Timer {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
     /// Until it has fired or been cancelled.
-    action: Arc<Mutex<Option<Run>>>,
+    action: Option<Run>,
+    /// The worker that has it in its map, once that is so.
+    place: Option<(usize, Key)>,
 }
 
 type Run = Box<dyn FnOnce() + Send>;
 
 impl Timer {
-    /// Runs `action` on a worker after `wait`; it must not block.
+    /// Runs `action` on a worker after `wait`; it must not block. What it spawns belongs to the
+    /// caller's program.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime has never been started.
     pub(crate) fn start(wait: Duration, action: impl FnOnce() + Send + 'static) -> Timer {
+        let program = runtime::program();
+        let action = move || {
+            let _program = program.map(runtime::enter_program);
+            action();
+        };
         let timer = Timer {
-            action: Arc::new(Mutex::new(Some(Box::new(action)))),
+            state: Arc::new(Mutex::new(State {
+                action: Some(Box::new(action)),
+                place: None,
+            })),
         };
-        let Some(at) = time::after(wait) else {
-            return timer;
-        };
-        let fired = timer.clone();
-        let set = move |local: &worker::Local| {
-            let fire = move || {
-                let action = fired.action.lock().take();
-                if let Some(action) = action {
-                    action();
-                }
-            };
-            local.timers().insert(at, Action::Run(Box::new(fire)));
-        };
-        worker::on_some_worker(set);
+        if let Some(at) = time::after(wait) {
+            let timer = timer.clone();
+            worker::on_some_worker(move |local| timer.set(local, at));
+        }
         timer
     }
 
+    /// Puts it into the worker's map, unless it has been cancelled meanwhile.
+    fn set(self, local: &worker::Local, at: Instant) {
+        let timer = self.clone();
+        let mut state = self.state.lock();
+        if state.action.is_some() {
+            let fire = move || {
+                if let Some(action) = timer.take() {
+                    action();
+                }
+            };
+            let key = local.timers().insert(at, Action::Run(Box::new(fire)));
+            state.place = Some((local.id, key));
+        }
+    }
+
+    fn take(&self) -> Option<Run> {
+        self.state.lock().action.take()
+    }
+
     /// Takes the timer back and drops what it would have done; `false` if it was too late.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// # use std::time::Duration;
+    /// #[derive(Message)]
+    /// struct Remind;
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let me = Tasklet::current().recipient::<Remind>();
+    ///     let timer = me.send_after(Remind, Duration::from_secs(60));
+    ///     assert!(timer.cancel());
+    ///     assert!(!timer.cancel());
+    /// });
+    /// # }
+    /// ```
     pub fn cancel(&self) -> bool {
-        let action = self.action.lock().take();
-        action.is_some()
+        let mut state = self.state.lock();
+        let action = state.action.take();
+        let place = state.place.take();
+        // Not under the lock: the message that is dropped here is the user's.
+        drop(state);
+        let Some(action) = action else { return false };
+        if let Some((worker, key)) = place {
+            worker::on_worker(worker, move |local| local.timers().remove(key));
+        }
+        drop(action);
+        true
     }
 }
 
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timer")
-            .field("pending", &self.action.lock().is_some())
+            .field("pending", &self.state.lock().action.is_some())
             .finish()
     }
 }

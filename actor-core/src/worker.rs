@@ -13,7 +13,6 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -22,6 +21,7 @@ use std::{io, mem};
 
 use crossbeam_utils::CachePadded;
 
+use crate::contain::contain_or;
 use crate::queue::{Kind, Link, Push, Queue};
 use crate::reactor::Sources;
 use crate::stacks::Stacks;
@@ -90,10 +90,23 @@ pub(crate) fn least_loaded() -> usize {
 }
 
 /// Runs `command` on this worker now, or soon on some worker if this thread is none.
+///
+/// # Panics
+///
+/// If the runtime has never been started.
 pub(crate) fn on_some_worker(command: impl FnOnce(&Local) + Send + 'static) {
+    assert!(!all().is_empty(), "the runtime has not been started");
     match local() {
         Some(local) => command(local),
         None => post(0, command),
+    }
+}
+
+/// Runs `command` on the worker `id`: now if this thread is it, or else soon, outside any tasklet.
+pub(crate) fn on_worker(id: usize, command: impl FnOnce(&Local) + Send + 'static) {
+    match local() {
+        Some(local) if local.id == id => command(local),
+        _ => post(id, command),
     }
 }
 
@@ -380,9 +393,7 @@ impl Local {
         loop {
             let run = self.due.borrow_mut().pop_front();
             let Some(run) = run else { return };
-            if catch_unwind(AssertUnwindSafe(run)).is_err() {
-                tracing::error!("a timer's action has panicked");
-            }
+            contain_or(run, || tracing::error!("a timer's action has panicked"));
         }
     }
 

@@ -46,6 +46,22 @@ fn a_mailbox_must_have_room() {
 }
 
 #[test]
+fn who_fills_its_own_mailbox_is_told_and_does_not_wait() {
+    run(|| {
+        let bounded = Tasklet::with_mailbox(Mailbox::bounded(1, Overflow::Block)).spawn(|| {
+            let me = Tasklet::current();
+            me.send(Note(1)).unwrap();
+            assert_eq!(me.send(Note(2)), Err(SendError::Full(Note(2))));
+            let note = me.recipient::<Note>();
+            assert_eq!(note.send(Note(3)), Err(SendError::Full(Note(3))));
+            assert_eq!(me.call_timeout(Ask(4), PATIENCE), Err(CallError::Full));
+            Tasklet::pending()
+        });
+        assert_eq!(join(bounded.unwrap()), 1);
+    });
+}
+
+#[test]
 fn fail_refuses_what_does_not_fit() {
     run(|| {
         let gate = Gate::new();

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use concurrence::__private::{call_envelope, envelope};
+use concurrence::__private::{Slot, call_envelope, envelope};
 use concurrence::{CallError, Envelope, Message, ReplyTo, match_message};
 
 #[derive(Message, Debug, PartialEq)]
@@ -672,4 +672,21 @@ fn forty_arms_fit() {
     assert_eq!(number(envelope(proto::Ping)), 37);
     assert_eq!(number(envelope(Level(0))), 39);
     assert!(number(envelope(C::<40>(0))) > 0);
+}
+
+#[test]
+fn a_right_to_answer_is_put_back_only_where_it_came_from() {
+    let (call, wait) = call_envelope(Get);
+    let (other_call, other_wait) = call_envelope(Get);
+    let taken = Slot::new(call).take_call::<Get>();
+    // Into another call, which has its own, and into one that was only sent.
+    let mut other = Slot::new(other_call);
+    other.restore_call(taken);
+    assert_eq!(wait(), Err(CallError::Unanswered));
+    let (_, reply) = other.take_call::<Get>().expect("it still has its own");
+    let mut sent = Slot::new(envelope(Get));
+    let message = sent.take::<Get>().expect("it is of this class");
+    sent.restore_call(Some((message, reply)));
+    assert_eq!(other_wait(), Err(CallError::Unanswered));
+    drop(sent);
 }

@@ -497,8 +497,59 @@ fn a_tasklet_that_calls_itself_is_told() {
         let me = Tasklet::current();
         assert_eq!(me.call(Double(1)), Err(CallError::Deadlock));
         assert_eq!(me.call_timeout(Double(1), SHORT), Err(CallError::Timeout));
-        let me = me.recipient::<Double>();
-        assert_eq!(me.call(Double(1)), Err(CallError::Deadlock));
+        let recipient = me.recipient::<Double>();
+        assert_eq!(recipient.call(Double(1)), Err(CallError::Deadlock));
+        struct Own(#[expect(dead_code, reason = "only to be carried")] ReplyTo<u8>);
+        impl Message for Own {
+            type Reply = ();
+        }
+        assert_eq!(me.call_with(Own), Err(CallError::Deadlock));
+    });
+}
+
+#[test]
+fn a_message_stays_behind_its_cause_whichever_way_they_come() {
+    run(|| {
+        let me = Tasklet::current();
+        for n in 0..100 {
+            // From a thread, which tells when it has sent; then from here.
+            let elsewhere = me.clone();
+            block_on_thread(move || elsewhere.send(Note(2 * n)).unwrap());
+            me.send(Note(2 * n + 1)).unwrap();
+        }
+        for n in 0..200 {
+            assert_eq!(note(Tasklet::receive_one().unwrap()), n);
+        }
+    });
+}
+
+/// A call whose destructor waits.
+struct Lingers(Gate, Gate);
+
+impl Message for Lingers {
+    type Reply = u8;
+}
+
+impl Drop for Lingers {
+    fn drop(&mut self) {
+        self.0.open();
+        self.1.pass();
+    }
+}
+
+#[test]
+fn a_loop_ends_though_the_last_reference_goes_while_a_message_is_dropped() {
+    run(|| {
+        let (begun, go_on) = (Gate::new(), Gate::new());
+        let receiver = spawn(|| Tasklet::receive().for_each(drop));
+        // Given up before the receiver, which waits in its loop, has had a turn.
+        let late = receiver.call_timeout(Lingers(begun.clone(), go_on.clone()), Duration::ZERO);
+        assert_eq!(late, Err(CallError::Timeout));
+        begun.pass();
+        let joined = spawn(move || receiver.join_timeout(PATIENCE).is_ok());
+        wait_until_it_waits(&joined, "waits for the end");
+        go_on.open();
+        assert!(join(joined));
     });
 }
 

@@ -351,3 +351,18 @@ fn many_callers_of_both_workers_get_each_its_own_result() {
         assert_eq!(squares, Vec::from_iter((0..200).map(|n| n * n)));
     });
 }
+
+#[test]
+fn a_panic_on_a_thread_keeps_its_place() {
+    run(|| {
+        let unlucky = spawn(|| block_on_thread(|| panic!("no luck")));
+        match unlucky.join_timeout(PATIENCE) {
+            Err(JoinError::Panicked(panic)) => {
+                let place = panic.location().expect("the hook has seen it");
+                assert!(place.contains("pool.rs"), "{place}");
+                assert_eq!(panic.message(), "no luck");
+            }
+            other => panic!("{other:?}"),
+        }
+    });
+}

@@ -21,11 +21,13 @@ const RESERVED_MAPS: usize = 1_024;
 /// The least that a stack is given: the frames of the runtime and of a panic must fit.
 const MIN_STACK: usize = 16 * 1024;
 
+/// How many tasklets the system has maps for.
+static ROOM: AtomicUsize = AtomicUsize::new(0);
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 static ALIVE: AtomicUsize = AtomicUsize::new(0);
 
-/// Settles how many tasklets there may be: `wanted`, or as many as there are maps for if that is less.
-pub(crate) fn set_tasklet_limit(wanted: Option<usize>, workers: usize) -> usize {
+/// Finds out how many tasklets the system has maps for.
+pub(crate) fn count_maps(workers: usize) {
     let max_maps = fs::read_to_string(MAX_MAPS_FILE)
         .ok()
         .and_then(|text| text.trim().parse().ok())
@@ -34,9 +36,26 @@ pub(crate) fn set_tasklet_limit(wanted: Option<usize>, workers: usize) -> usize 
     let maps_left = max_maps.saturating_sub(maps_now + RESERVED_MAPS);
     let room = maps_left / MAPS_PER_STACK;
     let room = room.saturating_sub(workers * stacks::PER_WORKER).max(1);
-    let limit = wanted.unwrap_or(room).min(room);
+    ROOM.store(room, Ordering::Relaxed);
+}
+
+/// `wanted`, or as many tasklets as there are maps for if that is less.
+pub(crate) fn within_room(wanted: usize) -> usize {
+    wanted.min(ROOM.load(Ordering::Relaxed))
+}
+
+/// Settles how many tasklets there may be. After [`count_maps`].
+pub(crate) fn set_tasklet_limit(wanted: Option<usize>) -> usize {
+    let limit = within_room(wanted.unwrap_or(usize::MAX));
     LIMIT.store(limit, Ordering::Relaxed);
     limit
+}
+
+/// How many more stacks may exist.
+pub(crate) fn unused() -> usize {
+    LIMIT
+        .load(Ordering::Relaxed)
+        .saturating_sub(ALIVE.load(Ordering::Relaxed))
 }
 
 /// Counts a new tasklet, if there is room for it.

@@ -8,6 +8,8 @@ pub(crate) mod program;
 mod signals;
 
 use std::cell::RefCell;
+use std::fmt;
+use std::io::Write;
 use std::process::{ExitCode, Termination};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -178,7 +180,9 @@ impl RuntimeBuilder {
         T: Termination + Send + 'static,
     {
         self.try_dispatch(main).unwrap_or_else(|error| {
-            eprintln!("concurrence: the runtime cannot start: {error}");
+            say(format_args!(
+                "concurrence: the runtime cannot start: {error}\n"
+            ));
             ExitCode::FAILURE
         })
     }
@@ -260,6 +264,12 @@ where
     Runtime::builder().dispatch(main)
 }
 
+/// Writes to standard error what the runtime has to say to whoever waits for a program. That it may be
+/// closed is no reason to panic.
+pub(crate) fn say(text: fmt::Arguments<'_>) {
+    let _ = io::stderr().write_fmt(text);
+}
+
 /// Asks the program of the calling tasklet to stop in order, as a signal does, and to exit with
 /// `code`. Returns at once. From a thread of no program, asks all that run.
 ///
@@ -289,7 +299,7 @@ pub fn is_shutting_down() -> bool {
 }
 
 /// The size of a tasklet's stack if nothing is said, in whole pages.
-pub(crate) fn stack_size() -> usize {
+pub(crate) fn default_stack_size() -> usize {
     STACK_SIZE.load(Ordering::Relaxed)
 }
 
@@ -302,7 +312,11 @@ thread_local! {
 fn current_program() -> Option<Arc<Program>> {
     match block::current() {
         Some(core) => Some(core.program.clone()),
-        None => PROGRAM.with_borrow(Clone::clone),
+        // A thread's destructors may run when this has gone.
+        None => PROGRAM
+            .try_with(|program| program.borrow().clone())
+            .ok()
+            .flatten(),
     }
 }
 
@@ -332,16 +346,26 @@ impl Drop for Entered {
 
 /// Starts the runtime, or checks that it runs with these settings.
 fn start(wanted: &Settings) -> Result<(), RuntimeError> {
-    static RUNNING: Mutex<Option<Settings>> = Mutex::new(None);
-    let mut running = RUNNING.lock();
-    match &*running {
-        Some(running) if wanted.agree_with(running) => Ok(()),
-        Some(_) => Err(RuntimeError::AlreadyRunning),
-        None => {
+    enum State {
+        Down,
+        Up(Settings),
+        /// There is no second attempt: threads of the first may be left.
+        Broken(String),
+    }
+    static STATE: Mutex<State> = Mutex::new(State::Down);
+    let mut state = STATE.lock();
+    match &*state {
+        State::Up(running) if wanted.agree_with(running)? => Ok(()),
+        State::Up(_) => Err(RuntimeError::AlreadyRunning),
+        State::Broken(why) => Err(RuntimeError::ProbeFailed(why.clone())),
+        State::Down => {
             let settled = wanted.settle()?;
-            boot(&settled)?;
-            *running = Some(settled);
-            Ok(())
+            let booted = boot(&settled);
+            *state = match &booted {
+                Ok(()) => State::Up(settled),
+                Err(error) => State::Broken(format!("it has failed to start before: {error}")),
+            };
+            booted
         }
     }
 }
@@ -355,12 +379,11 @@ impl Settings {
             (true, Some(_)) => return Err(RuntimeError::VirtualClockWorkers),
             (false, workers) => workers.unwrap_or_else(limits::default_workers),
         };
-        let stack_size = limits::stack_size(self.stack_size.unwrap_or(DEFAULT_STACK_SIZE))
-            .map_err(io::Error::other)?;
+        limits::count_maps(workers);
         Ok(Settings {
             workers: Some(workers),
-            stack_size: Some(stack_size),
-            tasklets: Some(limits::set_tasklet_limit(self.tasklets, workers)),
+            stack_size: Some(stack_size(self.stack_size.unwrap_or(DEFAULT_STACK_SIZE))?),
+            tasklets: Some(limits::set_tasklet_limit(self.tasklets)),
             pool_threads: Some(self.pool_threads.unwrap_or(pool::DEFAULT_THREADS)),
             unmatched: Some(self.unmatched.unwrap_or_default()),
             virtual_clock: Some(virtual_clock),
@@ -370,21 +393,27 @@ impl Settings {
     }
 
     /// Whether each setting that is given is the one that `running` has.
-    fn agree_with(&self, running: &Settings) -> bool {
+    fn agree_with(&self, running: &Settings) -> Result<bool, RuntimeError> {
         fn agree<T: PartialEq>(wanted: &Option<T>, running: &Option<T>) -> bool {
             wanted.is_none() || wanted == running
         }
-        let page = limits::page_size();
-        let stack_size = self.stack_size.map(|bytes| bytes.next_multiple_of(page));
-        agree(&self.workers, &running.workers)
+        // What was asked for may not be what there is: both are brought within their limits.
+        let stack_size = self.stack_size.map(stack_size).transpose()?;
+        let tasklets = self.tasklets.map(limits::within_room);
+        Ok(agree(&self.workers, &running.workers)
             && agree(&stack_size, &running.stack_size)
-            && agree(&self.tasklets, &running.tasklets)
+            && agree(&tasklets, &running.tasklets)
             && agree(&self.pool_threads, &running.pool_threads)
             && agree(&self.unmatched, &running.unmatched)
             && agree(&self.virtual_clock, &running.virtual_clock)
             && agree(&self.signals, &running.signals)
-            && agree(&self.sigusr1, &running.sigusr1)
+            && agree(&self.sigusr1, &running.sigusr1))
     }
+}
+
+/// The size of stack for which `bytes` were asked.
+fn stack_size(bytes: usize) -> Result<usize, RuntimeError> {
+    Ok(limits::stack_size(bytes).map_err(io::Error::other)?)
 }
 
 /// Brings up the workers. The order of the steps matters.

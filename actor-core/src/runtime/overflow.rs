@@ -94,7 +94,7 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut li
         let core = unsafe { core.as_ref() };
         let bottom = core.stack().start;
         // The guard page, and the first word above it, which a push can straddle.
-        if (bottom - PAGE.load(Ordering::Relaxed)..bottom + 64).contains(&address) {
+        if (bottom.saturating_sub(PAGE.load(Ordering::Relaxed))..bottom + 64).contains(&address) {
             say("tasklet '");
             say(core.name());
             say(

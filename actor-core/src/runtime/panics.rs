@@ -26,7 +26,7 @@ pub(crate) fn install_hook() {
             }
             if let Some(place) = info.location() {
                 let said = text(info.payload()).unwrap_or_default().to_owned();
-                LAST.set(Some((said, place.to_string())));
+                note(said, place.to_string());
             }
             chained(info);
         }));
@@ -38,8 +38,20 @@ pub(crate) fn install_hook() {
 /// What was raised without a panic (`resume_unwind`) passes no hook, so the last place is another's:
 /// it is told by what that one said.
 pub(crate) fn take_place(payload: &(dyn Any + Send)) -> Option<String> {
-    let (said, place) = LAST.take()?;
+    let (said, place) = LAST.try_with(RefCell::take).ok().flatten()?;
     (text(payload).unwrap_or_default() == said).then_some(place)
+}
+
+/// Says where the panic with `payload`, which is about to be resumed here, happened on another thread.
+pub(crate) fn put_place(payload: &(dyn Any + Send), place: Option<String>) {
+    if let Some(place) = place {
+        note(text(payload).unwrap_or_default().to_owned(), place);
+    }
+}
+
+fn note(said: String, place: String) {
+    // A destructor of a thread-local may panic when this one has gone: then nobody asks.
+    let _ = LAST.try_with(|last| last.replace(Some((said, place))));
 }
 
 /// Runs `f` without a word from the hook if it panics. Does not switch tasklets.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::signals;
 use crate::Pid;
 use crate::tasklet::core::Core;
 use crate::tasklet::tree::Tree;
@@ -20,6 +21,8 @@ pub(crate) struct Program {
     main: OnceLock<Pid>,
     grace: Duration,
     shutting_down: AtomicBool,
+    /// All are being killed, those included that are still to come.
+    killing: AtomicBool,
     /// Tasklets that live; and of those the ones that are no daemons.
     alive: AtomicUsize,
     keeping: AtomicUsize,
@@ -74,6 +77,7 @@ impl Program {
             main: OnceLock::new(),
             grace,
             shutting_down: AtomicBool::new(false),
+            killing: AtomicBool::new(false),
             alive: AtomicUsize::new(0),
             keeping: AtomicUsize::new(0),
             state: Mutex::default(),
@@ -98,21 +102,34 @@ impl Program {
 
     // What tasklets report ----------------------------------------------------------------------
 
-    /// The first tasklet of a program is its main one.
-    pub(crate) fn tasklet_spawned(&self, core: &Arc<Core>) {
+    /// Counts a new tasklet in, before anybody else learns of it. The first one is the main one.
+    pub(crate) fn count(&self, core: &Core) {
         self.main.get_or_init(|| core.pid);
         self.alive.fetch_add(1, Ordering::SeqCst);
         if !core.daemon {
             self.keeping.fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// Makes a new tasklet part of what happens to the program, once it has its place in the tree.
+    pub(crate) fn register(&self, core: &Arc<Core>) {
         if core.stop_first {
             let mut state = self.state.lock();
-            state.stop_first.insert(core.pid, Arc::downgrade(core));
+            // Somebody may have found it in the tree and killed it. Then it is either marked as ended
+            // by now, or takes itself out after this.
+            if !core.has_ended() {
+                state.stop_first.insert(core.pid, Arc::downgrade(core));
+            }
             let ending = state.shutdown.is_some();
             drop(state);
             if ending {
                 core.stop();
             }
+        }
+        // Those who kill first say so and then walk the tree: it is in the tree, so they either come
+        // upon it or have said so before.
+        if self.is_killing() {
+            core.kill();
         }
     }
 
@@ -139,13 +156,15 @@ impl Program {
         }
     }
 
-    /// Takes the dead root `pid` out, and makes its children roots.
-    pub(crate) fn replace_root(&self, pid: Pid, children: &BTreeMap<Pid, Weak<Core>>) {
+    /// Takes the dead root `pid` out, and makes its children roots; `true` if they are to be stopped
+    /// because the program is, whose roots have been asked already.
+    pub(crate) fn replace_root(&self, pid: Pid, children: &BTreeMap<Pid, Weak<Core>>) -> bool {
         let mut state = self.state.lock();
         state.roots.remove(&pid);
         state
             .roots
             .extend(children.iter().map(|(pid, child)| (*pid, child.clone())));
+        state.shutdown.is_some()
     }
 
     pub(crate) fn roots(&self) -> Vec<Arc<Core>> {
@@ -193,8 +212,13 @@ impl Program {
             match state.shutdown {
                 None => self.changed.wait(&mut state),
                 Some(shutdown) => {
-                    let patience = self.grace + if killed { LAST_WAIT } else { Duration::ZERO };
-                    let until = shutdown.since + patience;
+                    let last_wait = if killed { LAST_WAIT } else { Duration::ZERO };
+                    let patience = self.grace.saturating_add(last_wait);
+                    // Later than any clock: for ever.
+                    let Some(until) = shutdown.since.checked_add(patience) else {
+                        self.changed.wait(&mut state);
+                        continue;
+                    };
                     if !self.changed.wait_until(&mut state, until).timed_out() {
                         continue;
                     }
@@ -228,12 +252,20 @@ impl Program {
             }
         }
         drop(state);
-        RUNNING
-            .lock()
-            .retain(|program| program.strong_count() > 0 && program.as_ptr() != self);
+        let mut running = RUNNING.lock();
+        running.retain(|program| program.strong_count() > 0 && program.as_ptr() != self);
+        if running.is_empty() {
+            signals::forget_first();
+        }
+    }
+
+    /// Whether all that is left is being killed.
+    pub(crate) fn is_killing(&self) -> bool {
+        self.killing.load(Ordering::Acquire)
     }
 
     fn kill_all(&self) {
+        self.killing.store(true, Ordering::Release);
         for core in Tree::of(self.roots()).into_members() {
             core.kill();
         }
@@ -247,9 +279,9 @@ impl Program {
         } else {
             "have not ended within the grace period; killing them"
         };
-        eprint!(
+        super::say(format_args!(
             "concurrence: these tasklets {what}:\n{}",
             Tree::of(self.roots())
-        );
+        ));
     }
 }

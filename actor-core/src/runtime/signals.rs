@@ -7,22 +7,33 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 use super::program::{Cause, Program};
 use crate::tasklet::tree::Tree;
+
+/// Whether there has been a SIGINT or SIGTERM since programs run: then the next one ends the process.
+static AGAIN: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// The last program that ran has ended: for the next one the first signal is the first again.
+pub(crate) fn forget_first() {
+    if let Some(again) = AGAIN.get() {
+        again.store(false, Ordering::SeqCst);
+    }
+}
 
 /// Starts to listen: to SIGINT and SIGTERM if `ending`, to SIGUSR1 if `tree`.
 pub(crate) fn listen(ending: bool, tree: bool) -> io::Result<()> {
     let mut wanted = Vec::new();
     if ending {
-        let again = Arc::new(AtomicBool::new(false));
+        let again = AGAIN.get_or_init(Arc::default);
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal, of either kind, finds the flag down and raises it.
             flag::register_conditional_shutdown(signal, 128 + signal, again.clone())?;
@@ -45,8 +56,14 @@ pub(crate) fn listen(ending: bool, tree: bool) -> io::Result<()> {
                     show_trees();
                     continue;
                 }
-                for program in Program::running() {
+                let programs = Program::running();
+                for program in &programs {
                     program.shut_down(Cause::Signal(signal as u8));
+                }
+                if programs.is_empty() {
+                    // Between programs a signal does what it does without the runtime. An error would
+                    // say that this is no signal.
+                    let _ = emulate_default_handler(signal);
                 }
             }
         })?;
@@ -55,7 +72,7 @@ pub(crate) fn listen(ending: bool, tree: bool) -> io::Result<()> {
 
 fn show_trees() {
     for program in Program::running() {
-        eprint!("{}", Tree::of(program.roots()));
+        super::say(format_args!("{}", Tree::of(program.roots())));
     }
 }
 

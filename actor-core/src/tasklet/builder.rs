@@ -10,6 +10,7 @@ use super::family::Family;
 use super::join::{Failure, JoinHandle, Packet};
 use super::local::Locals;
 use crate::block::{self, Here, Killed};
+use crate::contain::{contain, contain_or};
 use crate::mailbox::Mailbox;
 use crate::runtime::{self, limits, panics};
 use crate::substrate::Coroutine;
@@ -148,6 +149,8 @@ impl TaskletBuilder {
             (Placement::Worker(id), _) => id % worker::all().len(),
             (Placement::Here | Placement::LeastLoaded, _) => worker::least_loaded(),
         };
+        // Before a place is taken: it clones values of the user's.
+        let locals = Locals::inherited();
         let coroutine = self.stack()?;
         let core = Core::new(Settings {
             name: self.name.map_or(function, Name::Given),
@@ -156,24 +159,25 @@ impl TaskletBuilder {
             stop_first: self.stop_first,
             home,
             program: program.clone(),
-            locals: Locals::inherited(),
+            locals,
         });
         Core::prepare(&core, coroutine, body);
         let tasklet = Tasklet::new(core.clone());
-        program.tasklet_spawned(&core);
+        program.count(&core);
         let adopted = parent.is_some_and(|parent| {
             Arc::ptr_eq(&parent.program, &program) && Family::adopt(&parent.strong(), &core)
         });
         if !adopted {
             program.add_root(&core);
         }
+        program.register(&core);
         core.wake_up();
         Ok(tasklet)
     }
 
     /// A stack, within the limits.
     fn stack(&self) -> Result<Coroutine, SpawnError> {
-        let default = runtime::stack_size();
+        let default = runtime::default_stack_size();
         let bytes = match self.stack_size {
             Some(bytes) => limits::stack_size(bytes)?,
             None => default,
@@ -207,6 +211,7 @@ where
             }
             f()
         }));
+        core.shield_for_good();
         let result = result.map_err(|payload| {
             if payload.is::<Killed>() {
                 JoinError::Killed
@@ -217,10 +222,11 @@ where
         });
         let failure = failure(core, &result);
         packet.put(result, failure);
-        // If the handle has gone, this drops the result, which is code of the user's.
-        if catch_unwind(AssertUnwindSafe(|| drop(packet))).is_err() {
-            tracing::warn!(tasklet = core.name(), "dropping the result has panicked");
-        }
+        // If the handle has gone, this drops the result.
+        contain_or(
+            || drop(packet),
+            || tracing::warn!(tasklet = core.name(), "dropping the result has panicked"),
+        );
     })
 }
 
@@ -228,11 +234,15 @@ where
 fn failure<T: 'static>(core: &Core, result: &Result<T, JoinError>) -> Option<Failure> {
     let name = || core.name().to_owned();
     match result {
-        Ok(value) => outcome::error_text(value as &dyn Any).map(|error| Failure::Returned {
-            name: name(),
-            error,
-            stopping: core.is_stopping() || core.program.is_shutting_down(),
-        }),
+        Ok(value) => {
+            let text = contain(|| outcome::error_text(value as &dyn Any));
+            let error = text.unwrap_or_else(|| Some("(displaying it has panicked)".to_owned()))?;
+            Some(Failure::Returned {
+                name: name(),
+                error,
+                stopping: core.is_stopping() || core.program.is_shutting_down(),
+            })
+        }
         Err(JoinError::Panicked(panic)) => Some(Failure::Panicked {
             name: name(),
             place: panic.location().unwrap_or("an unknown place").to_owned(),

@@ -2,9 +2,8 @@
 
 use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -15,6 +14,7 @@ use parking_lot::Mutex;
 use super::family::Family;
 use super::local::Locals;
 use crate::block::{self, Waiting};
+use crate::contain::contain_or;
 use crate::envelope::Envelope;
 use crate::mailbox::{Contents, Mailbox, Patience};
 use crate::queue::{Kind, Link};
@@ -163,6 +163,8 @@ impl Core {
         });
         let state = &core.home_state;
         state.body.set(Some(body));
+        // Where it lies is known only when it runs.
+        *state.stack.borrow_mut() = 0..coroutine.stack_size();
         // SAFETY: not started yet, so nobody else touches it.
         unsafe { *state.coroutine.get() = Some(coroutine) };
     }
@@ -170,6 +172,7 @@ impl Core {
     /// The whole life of the tasklet, on its own stack.
     fn run(&self, suspender: Suspender) {
         let here = 0u8;
+        let no_return = NoReturn;
         // SAFETY: the tasklet itself, on its home thread.
         let state = unsafe { self.home_state() };
         state.suspender.set(Some(suspender));
@@ -177,9 +180,7 @@ impl Core {
         let top = (&raw const here)
             .expose_provenance()
             .next_multiple_of(limits::page_size());
-        // SAFETY: the driver, which holds a reference of its own while it resumes, only moves on to
-        // `is_done` with it; the size does not change.
-        let size = unsafe { (*state.coroutine.get()).as_ref() }.map_or(0, Coroutine::stack_size);
+        let size = state.stack.borrow().len();
         *state.stack.borrow_mut() = top - size..top;
         let body = state
             .body
@@ -187,25 +188,28 @@ impl Core {
             .expect("a tasklet is launched with a body");
         body(self);
         self.end();
+        mem::forget(no_return);
+    }
+
+    /// No kill unwinds it any more: it is as good as dead, and only destructors are left. Called by
+    /// the tasklet itself, after its body.
+    pub(crate) fn shield_for_good(&self) {
+        // SAFETY: the tasklet itself.
+        let shields = unsafe { &self.home_state().shields };
+        shields.set(shields.get() + 1);
     }
 
     /// The end: called by the tasklet itself, after its body.
     fn end(&self) {
-        // SAFETY: the tasklet itself.
-        let shields = unsafe { &self.home_state().shields };
-        // It is as good as dead: a kill has nothing left to unwind but destructors.
-        shields.set(shields.get() + 1);
         // Destructors of the user's run in here. One that panics ends that piece alone.
         let guarded = |piece: &dyn Fn()| {
-            if catch_unwind(AssertUnwindSafe(piece)).is_err() {
+            contain_or(piece, || {
                 tracing::warn!(
                     tasklet = self.name(),
                     "a destructor has panicked at the end"
                 );
-            }
+            });
         };
-        // SAFETY: the tasklet itself.
-        Locals::clear(&unsafe { self.home_state() }.locals, guarded);
         self.mailbox.close();
         loop {
             // SAFETY: the consumer itself.
@@ -221,6 +225,10 @@ impl Core {
                     .for_each(|m| m.fail(CallError::Ended))
             });
         }
+        // Last, since all the destructors before may have made new ones, and they must not leave this
+        // thread. From here on nothing of the user's runs.
+        // SAFETY: the tasklet itself.
+        Locals::clear(&unsafe { self.home_state() }.locals, guarded);
         self.flags.fetch_or(ENDED, Ordering::SeqCst);
         Family::bury(self);
         self.joiners.wake_all();
@@ -319,10 +327,21 @@ impl Core {
 
     /// Asks it to end: no more messages, and the receive loop ends after those that are there.
     pub(crate) fn stop(&self) {
-        if self.flags.fetch_or(STOPPING, Ordering::AcqRel) & STOPPING == 0 {
-            self.mailbox.close();
-            self.wake_up();
+        if self.mark_stopping() {
+            self.stop_marked();
         }
+    }
+
+    /// The first half of [`stop`](Self::stop), which may be done under locks; `true` if the second is
+    /// to follow.
+    pub(crate) fn mark_stopping(&self) -> bool {
+        self.flags.fetch_or(STOPPING, Ordering::AcqRel) & STOPPING == 0
+    }
+
+    /// The second half of [`stop`](Self::stop).
+    pub(crate) fn stop_marked(&self) {
+        self.mailbox.close();
+        self.wake_up();
     }
 
     /// Makes its next operation unwind it.
@@ -433,12 +452,21 @@ impl Core {
     }
 }
 
+/// In a tasklet's outermost frame: unwinding past it would run into the driver's.
+struct NoReturn;
+
+impl Drop for NoReturn {
+    fn drop(&mut self) {
+        block::die("a panic has got past all that catches it at a tasklet's end");
+    }
+}
+
 impl HomeState {
     /// Runs the tasklet until it suspends or finishes; `true` if it has finished. For the driver.
     #[inline]
     pub(crate) fn resume(&self) -> bool {
-        // SAFETY: the driver alone takes this reference; the tasklet, which runs meanwhile, only
-        // reads the size of its stack.
+        // SAFETY: the driver alone takes this reference, and the tasklet, which runs meanwhile, does
+        // not touch the cell.
         let coroutine = unsafe { (*self.coroutine.get()).as_mut() };
         coroutine
             .expect("a scheduled tasklet has a coroutine")

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use std::{mem, ptr};
 
 use super::core::Core;
 use crate::Pid;
@@ -45,47 +46,54 @@ impl Family {
             .collect()
     }
 
-    /// Takes the dead out of the family, and passes its children on.
+    /// Takes the dead out of the family, and passes its children on, with the stop or the kill that was
+    /// asked of it or of the program.
     ///
     /// It has been marked as ended before, so it gets no more children.
     pub(crate) fn bury(dead: &Core) {
         loop {
             let parent = Family::parent(dead);
-            let orphans = match &parent {
-                None => {
-                    let mut own = dead.family.lock();
-                    let orphans = std::mem::take(&mut own.children);
-                    // Before they learn that they are roots: one that ends meanwhile waits for this
-                    // lock and then takes itself out.
-                    dead.program.replace_root(dead.pid, &orphans);
-                    for child in orphans.values().filter_map(Weak::upgrade) {
-                        child.family.lock().parent = Weak::new();
-                    }
-                    orphans
-                }
-                Some(parent) => {
-                    let mut family = parent.family.lock();
-                    let mut own = dead.family.lock();
-                    // While neither was locked the parent may have ended and passed this one on.
-                    if !std::ptr::eq(own.parent.as_ptr(), Arc::as_ptr(parent)) {
-                        continue;
-                    }
-                    family.children.remove(&dead.pid);
-                    let orphans = std::mem::take(&mut own.children);
-                    for (pid, child) in &orphans {
-                        if let Some(child) = child.upgrade() {
-                            child.family.lock().parent = Arc::downgrade(parent);
-                            family.children.insert(*pid, Arc::downgrade(&child));
-                        }
-                    }
-                    orphans
-                }
+            let mut family = parent.as_ref().map(|parent| parent.family.lock());
+            let mut own = dead.family.lock();
+            // While neither was locked the parent may have ended and passed this one on.
+            let as_ever = match &parent {
+                Some(parent) => ptr::eq(own.parent.as_ptr(), Arc::as_ptr(parent)),
+                None => true,
             };
-            // Not under the locks: a stop may ring another worker's bell.
-            if dead.is_stopping() {
-                for orphan in orphans.values().filter_map(Weak::upgrade) {
-                    orphan.stop();
+            if !as_ever {
+                continue;
+            }
+            let children = mem::take(&mut own.children);
+            // Before they learn who is their parent now: one that ends meanwhile waits for the lock of
+            // its old parent, and then takes itself out of its new one's.
+            let ending = match &mut family {
+                Some(family) => {
+                    family.children.remove(&dead.pid);
+                    family
+                        .children
+                        .extend(children.iter().map(|(pid, child)| (*pid, child.clone())));
+                    false
                 }
+                None => dead.program.replace_root(dead.pid, &children),
+            };
+            let heir = own.parent.clone();
+            let orphans: Vec<_> = children.values().filter_map(Weak::upgrade).collect();
+            for orphan in &orphans {
+                orphan.family.lock().parent = heir.clone();
+            }
+            // Marked under the locks: an orphan that ends right after them knows what to ask of its own
+            // children. The rest is done without: it may ring another worker's bell.
+            let stop = ending || dead.is_stopping();
+            let marked: Vec<_> = orphans
+                .iter()
+                .filter(|orphan| stop && orphan.mark_stopping())
+                .collect();
+            drop((own, family));
+            marked.iter().for_each(|orphan| orphan.stop_marked());
+            // Those who kill the whole program look at one family after the other, and may have missed
+            // the orphans on their way from one to the next.
+            if dead.program.is_killing() {
+                orphans.iter().for_each(|orphan| orphan.kill());
             }
             return;
         }

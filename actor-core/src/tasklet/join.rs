@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -125,8 +124,9 @@ impl Failure {
 pub struct JoinHandle<T> {
     tasklet: Tasklet,
     packet: Arc<Packet<T>>,
-    /// How many wait in `join` on this very handle.
-    joining: AtomicUsize,
+    /// How many wait in `join` on this very handle. Locked while the reference is given up or taken
+    /// back, so that the two cannot overtake each other.
+    joining: Mutex<usize>,
 }
 
 impl<T> JoinHandle<T> {
@@ -134,7 +134,7 @@ impl<T> JoinHandle<T> {
         JoinHandle {
             tasklet,
             packet,
-            joining: AtomicUsize::new(0),
+            joining: Mutex::new(0),
         }
     }
 
@@ -195,16 +195,21 @@ struct Unreferenced<'a, T>(&'a JoinHandle<T>);
 impl<'a, T> Unreferenced<'a, T> {
     fn new(handle: &'a JoinHandle<T>) -> Self {
         // Shared handles can be waited on by several; they are one reference all the same.
-        if handle.joining.fetch_add(1, Ordering::AcqRel) == 0 {
+        let mut joining = handle.joining.lock();
+        *joining += 1;
+        if *joining == 1 {
             handle.tasklet.core().remove_handle();
         }
+        drop(joining);
         Unreferenced(handle)
     }
 }
 
 impl<T> Drop for Unreferenced<'_, T> {
     fn drop(&mut self) {
-        if self.0.joining.fetch_sub(1, Ordering::AcqRel) == 1 {
+        let mut joining = self.0.joining.lock();
+        *joining -= 1;
+        if *joining == 0 {
             self.0.tasklet.core().add_handle();
         }
     }

@@ -44,6 +44,10 @@ fn with_locals<R>(f: impl FnOnce(&mut Locals) -> R) -> R {
 impl Locals {
     /// What a tasklet that the caller spawns inherits.
     pub(crate) fn inherited() -> Locals {
+        if matches!(block::here(), Here::Thread) && THREAD.try_with(|_| ()).is_err() {
+            // Spawned by a destructor at the thread's end, when its values have gone.
+            return Locals::default();
+        }
         let inherited: Vec<_> = with_locals(|locals| {
             let shared = |local: &Local| {
                 local
@@ -118,6 +122,10 @@ impl<T: 'static> LocalKey<T> {
 
     /// Lends the current tasklet's value to `f`; makes it first if there is none yet. On a plain
     /// thread, the thread's value.
+    ///
+    /// # Panics
+    ///
+    /// On a plain thread, in a destructor that runs after the thread's values have been dropped.
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
         let key = (&raw const *self).addr();
         let value = with_locals(|locals| locals.get(key)).unwrap_or_else(|| {

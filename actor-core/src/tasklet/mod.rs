@@ -257,6 +257,7 @@ impl Tasklet {
     {
         block::enter().map_err(reply::interrupted)?;
         let waiter = block::waiter().map_err(reply::interrupted)?;
+        message::refuse_self_call(self.pid())?;
         let (to, reply) = Reply::pair(waiter);
         self.send(make(to))?;
         wait_for_reply(reply, self.pid(), None)

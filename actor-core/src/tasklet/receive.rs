@@ -144,7 +144,10 @@ fn receive(deadline: Option<Instant>) -> Result<Envelope, Interrupt> {
             // The next message, the stop, or the loss of the last reference wakes. If one of them has
             // come since the look, look again.
             // SAFETY: the tasklet itself.
-            if unsafe { core.mailbox.listen() } {
+            let listens = unsafe { core.mailbox.listen() };
+            // Asked again, because `next` drops calls whose callers have given up: a destructor in such
+            // a message may have waited, and so used up the wake-up that said this.
+            if listens && !core.is_unreachable() {
                 return None;
             }
         }

@@ -1,5 +1,6 @@
 //! The tree of tasklets, for whoever wants to know what a program does, or why it does not end.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -46,56 +47,57 @@ impl Tree {
 
 impl fmt::Display for Tree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by_pid = self.members.iter().map(|(_, core)| (core.pid, &**core));
+        let by_pid = by_pid.collect();
         for (depth, core) in &self.members {
             write!(f, "{:indent$}{core:?} ", "", indent = depth * 2)?;
-            self.describe(core, f)?;
+            describe(core, &by_pid, f)?;
             writeln!(f)?;
         }
         Ok(())
     }
 }
 
-impl Tree {
-    fn describe(&self, core: &Core, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if core.has_ended() {
-            return f.write_str("has ended");
-        }
-        match core.waits_for() {
-            _ if !core.wake.is_parked() => f.write_str("runs")?,
-            Waiting::Nothing => f.write_str("waits")?,
-            Waiting::Message => f.write_str("waits for a message")?,
-            Waiting::Reply(of) => write!(f, "waits for a reply of {}", self.name(of))?,
-            Waiting::Room(of) => write!(f, "waits for room in the mailbox of {}", self.name(of))?,
-            Waiting::End(of) => write!(f, "waits for the end of {}", self.name(of))?,
-            Waiting::Readable(fd) => write!(f, "waits to read from descriptor {}", file(fd))?,
-            Waiting::Writable(fd) => write!(f, "waits to write to descriptor {}", file(fd))?,
-            Waiting::Lock => f.write_str("waits for a lock")?,
-            Waiting::Event => f.write_str("waits for an event")?,
-            Waiting::Permit => f.write_str("waits for a permit")?,
-            Waiting::Thread => f.write_str("waits for a thread of the pool")?,
-            Waiting::Time => f.write_str("waits for a time")?,
-        }
-        write!(f, ", on worker {}", core.home)?;
-        for (is_so, what) in [
-            (core.daemon, ", daemon"),
-            (core.is_stopping(), ", stopping"),
-            (core.is_killed(), ", killed"),
-        ] {
-            if is_so {
-                f.write_str(what)?;
-            }
-        }
-        for (class, count) in core.ignored.lock().iter() {
-            write!(f, ", has no arm for {count} of {class}")?;
-        }
-        Ok(())
+fn describe(core: &Core, by_pid: &HashMap<Pid, &Core>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if core.has_ended() {
+        return f.write_str("has ended");
     }
+    match core.waits_for() {
+        _ if !core.wake.is_parked() => f.write_str("runs")?,
+        Waiting::Nothing => f.write_str("waits")?,
+        Waiting::Message => f.write_str("waits for a message")?,
+        Waiting::Reply(of) => write!(f, "waits for a reply of {}", name(of, by_pid))?,
+        Waiting::Room(of) => write!(f, "waits for room in the mailbox of {}", name(of, by_pid))?,
+        Waiting::End(of) => write!(f, "waits for the end of {}", name(of, by_pid))?,
+        Waiting::Readable(fd) => write!(f, "waits to read from descriptor {}", file(fd))?,
+        Waiting::Writable(fd) => write!(f, "waits to write to descriptor {}", file(fd))?,
+        Waiting::Lock => f.write_str("waits for a lock")?,
+        Waiting::Event => f.write_str("waits for an event")?,
+        Waiting::Permit => f.write_str("waits for a permit")?,
+        Waiting::Thread => f.write_str("waits for a thread of the pool")?,
+        Waiting::Time => f.write_str("waits for a time")?,
+    }
+    write!(f, ", on worker {}", core.home)?;
+    for (is_so, what) in [
+        (core.daemon, ", daemon"),
+        (core.is_stopping(), ", stopping"),
+        (core.is_killed(), ", killed"),
+    ] {
+        if is_so {
+            f.write_str(what)?;
+        }
+    }
+    for (class, count) in core.ignored.lock().iter() {
+        write!(f, ", has no arm for {count} of {class}")?;
+    }
+    Ok(())
+}
 
-    /// Name and pid, if it is one of these; of others only the pid is known.
-    fn name(&self, pid: Pid) -> String {
-        let member = self.members.iter().find(|(_, core)| core.pid == pid);
-        member.map_or_else(|| pid.to_string(), |(_, core)| format!("{core:?}"))
-    }
+/// Name and pid, if it is one of those shown; of others only the pid is known.
+fn name(pid: Pid, by_pid: &HashMap<Pid, &Core>) -> String {
+    by_pid
+        .get(&pid)
+        .map_or_else(|| pid.to_string(), |core| format!("{core:?}"))
 }
 
 /// A descriptor, and what the system says of it: `socket:[12345]`, or a path.
