@@ -90,7 +90,8 @@ impl TaskletBuilder {
     /// [`RuntimeBuilder::stack_size`](crate::RuntimeBuilder::stack_size) says.
     ///
     /// Address space is taken for all of it, memory for what is used. Overflowing it ends the process
-    /// with a message that names the tasklet.
+    /// with a message that names the tasklet. The function's own captures may have to fit as well: they
+    /// come by way of the heap, but the function may move them to its stack.
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
