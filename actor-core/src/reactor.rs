@@ -258,7 +258,8 @@ impl Source {
     /// As [`io`](Self::io), for a byte stream of which `wanted` bytes were asked.
     ///
     /// A smaller count means that the stream is exhausted for now, so the next call waits without
-    /// asking the system in vain.
+    /// asking the system in vain. That holds for TCP and pipes, and for Unix streams on which no
+    /// descriptors are passed; not for terminals, which give a line at a time: use [`io`](Self::io).
     pub fn io_stream(
         &self,
         direction: Direction,

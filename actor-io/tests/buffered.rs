@@ -399,3 +399,45 @@ fn dropping_flushes_except_in_a_panic() {
     assert!(panicked.is_err());
     assert!(taken.is_empty());
 }
+
+/// Takes a few bytes, and is broken then.
+struct Broken(usize);
+
+impl Write for Broken {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.0 == 0 {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let taken = buf.len().min(self.0);
+        self.0 -= taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn empty_lines_fill_the_buffer_like_others() {
+    let mut writer = BufferedWriter::new(Sink::default());
+    for _ in 0..3 * DEFAULT_CAPACITY {
+        writer.write_line("").unwrap();
+        assert!(writer.buffer().len() <= DEFAULT_CAPACITY);
+    }
+    assert_eq!(writer.get_ref().writes, 2);
+    writer.flush().unwrap();
+    assert_eq!(writer.into_inner().taken, [b'\n'; 3 * DEFAULT_CAPACITY]);
+}
+
+#[test]
+fn a_broken_stream_does_not_fill_the_memory() {
+    let mut writer = BufferedWriter::new(Broken(1000));
+    for _ in 0..10_000 {
+        let _ = writer.write_line("nobody looks at the result");
+        let _ = write!(writer, "of {}", 1);
+        let _ = writer.write_all(&[b'x'; 10_000]);
+    }
+    assert!(writer.buffer().len() <= 2 * DEFAULT_CAPACITY);
+    assert_eq!(writer.flush().unwrap_err().kind(), ErrorKind::BrokenPipe);
+}

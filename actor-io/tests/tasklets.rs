@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
+use actor_core::sync::Mutex;
 use actor_core::{JoinError, Tasklet, timeout};
-use actor_io::{BufferedStream, BufferedWriter, TcpListener, TcpStream};
-use common::{PATIENCE, in_tasklet, narrow_pair, pair, pattern};
+use actor_io::{BufferedReader, BufferedStream, BufferedWriter, TcpListener, TcpStream};
+use common::{PATIENCE, eventually, in_tasklet, narrow_pair, pair, pattern};
 
 const MOMENT: Duration = Duration::from_millis(20);
 
@@ -343,5 +344,74 @@ fn a_stream_that_is_never_empty_leaves_others_their_turn() {
         }
         assert!(turns > 10, "{turns} turns while another read {count} times");
         reader.join_timeout(PATIENCE).unwrap();
+    });
+}
+
+/// One of several who share a writer may be killed in the middle of a line.
+#[test]
+fn a_kill_does_not_tear_a_line() {
+    in_tasklet(|| {
+        let (near, far) = narrow_pair();
+        let writer = Arc::new(Mutex::new(BufferedWriter::new(near)));
+        let killed = Tasklet::spawn({
+            let writer = Arc::clone(&writer);
+            move || writer.lock().write_line("x".repeat(5_000_000))
+        });
+        eventually("a full connection", || {
+            killed.tree().to_string().contains("waits to write")
+        });
+        killed.kill();
+        let end = killed.join_timeout(PATIENCE);
+        assert!(matches!(end, Err(JoinError::Killed)), "{end:?}");
+        let writing = Tasklet::spawn(move || {
+            let mut writer = writer.lock();
+            writer.write_line("next").and_then(|()| writer.flush())
+        });
+        let mut reader = BufferedReader::new(far).with_max_line(usize::MAX);
+        assert_eq!(reader.read_line().unwrap().unwrap().len(), 5_000_000);
+        assert_eq!(reader.read_line().unwrap().unwrap(), "next");
+        writing.join_timeout(PATIENCE).unwrap().unwrap();
+    });
+}
+
+/// And one of several who share a reader, who finds what came in before.
+#[test]
+fn a_kill_loses_nothing_that_was_read() {
+    in_tasklet(|| {
+        let (near, mut far) = pair();
+        let reader = Arc::new(Mutex::new(BufferedReader::new(near)));
+        far.write_all(b"begin").unwrap();
+        let killed = Tasklet::spawn({
+            let reader = Arc::clone(&reader);
+            move || reader.lock().read_line()
+        });
+        eventually("the wait for the rest", || {
+            killed.tree().to_string().contains("waits to read")
+        });
+        killed.kill();
+        let end = killed.join_timeout(PATIENCE).map(drop);
+        assert!(matches!(end, Err(JoinError::Killed)), "{end:?}");
+        far.write_all(b"ning\n").unwrap();
+        let line = reader.lock().read_line().unwrap();
+        assert_eq!(line.as_deref(), Some("beginning"));
+    });
+}
+
+#[test]
+fn the_halves_close_the_connection_together() {
+    in_tasklet(|| {
+        let (near, mut far) = pair();
+        far.set_read_timeout(Some(MOMENT)).unwrap();
+        let (reader, writer) = BufferedStream::new(near).split();
+        drop(writer);
+        let error = far.read(&mut [0; 1]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        reader.get_ref().shutdown(Shutdown::Write).unwrap();
+        far.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(far.read(&mut [0; 1]).unwrap(), 0);
+        far.write_all(b"x").unwrap();
+        drop(reader);
+        // The unread byte makes it a reset.
+        eventually("the end", || far.write_all(b"x").is_err());
     });
 }

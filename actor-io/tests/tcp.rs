@@ -400,3 +400,16 @@ fn a_shutdown_wakes_those_who_wait() {
         assert_eq!(read.unwrap(), 0);
     });
 }
+
+/// Sockets that keep messages apart would break the assumption that a short count means exhausted.
+#[test]
+fn what_is_no_tcp_socket_is_refused() {
+    let (unix, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    for fd in [OwnedFd::from(unix), udp.into(), file.into()] {
+        let copy = fd.try_clone().unwrap();
+        TcpStream::try_from(fd).unwrap_err();
+        TcpListener::try_from(copy).unwrap_err();
+    }
+}

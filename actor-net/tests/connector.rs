@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use actor_core::timeout;
 use actor_io::{TcpListener, TcpStream};
 use actor_net::{ConnectError, Connector};
 use common::{PATIENCE, in_tasklet};
@@ -113,5 +114,24 @@ fn names_that_lead_nowhere() {
             Connector::connect("no port"),
             Err(ConnectError::Resolve(_))
         ));
+    });
+}
+
+/// Before its own limit is over, and though there are addresses left.
+#[test]
+fn a_deadline_around_it_ends_it() {
+    everywhere(|| {
+        let (silent, _listener, _queued) = silent_addr();
+        for connector in [
+            Connector::builder(),
+            Connector::builder().timeout(2 * PATIENCE),
+        ] {
+            let begun = Instant::now();
+            let error = timeout(MOMENT, || connector.connect([silent; 2])).unwrap_err();
+            assert!(begun.elapsed() >= MOMENT);
+            assert!(begun.elapsed() < PATIENCE / 2);
+            assert!(matches!(&error, ConnectError::TimedOut { .. }), "{error}");
+            assert_eq!(error.attempts().len(), 1);
+        }
     });
 }

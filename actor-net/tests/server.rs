@@ -7,12 +7,21 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use actor_core::{BoxError, Tasklet, TimedOut, join_all};
+use actor_core::{
+    BoxError, DEFAULT_STACK_SIZE, Mailbox, Message, Overflow, Placement, Tasklet, TimedOut,
+    join_all, timeout,
+};
 use actor_io::{BufferedStream, TcpStream};
 use actor_net::Server;
 use common::{PATIENCE, ask, client, echo, eventually, in_tasklet, is_closed, keep_log, logged};
 
 const MOMENT: Duration = Duration::from_millis(50);
+
+struct Note;
+
+impl Message for Note {
+    type Reply = ();
+}
 
 #[test]
 fn many_clients_are_served_at_once() {
@@ -476,4 +485,191 @@ fn the_end_of_the_program_is_an_orderly_one_for_servers() {
     let (line, closed) = farewell.recv_timeout(PATIENCE).unwrap();
     assert_eq!(line.as_deref(), Some("goodbye"));
     assert!(closed);
+}
+
+/// An error text that is written before the handler fails, while a tasklet of it still reads.
+#[test]
+fn what_a_failing_handler_has_said_arrives() {
+    in_tasklet(|| {
+        let (server, client) = serve_one(PATIENCE, |stream: TcpStream| -> io::Result<()> {
+            let (mut reader, mut writer) = BufferedStream::new(stream).split();
+            assert_eq!(reader.read_line()?.as_deref(), Some("first"));
+            Tasklet::spawn(move || {
+                let _reader = reader;
+                Tasklet::sleep(10 * PATIENCE);
+            });
+            writer.write_line("that will not do")?;
+            writer.flush()?;
+            Err(io::Error::other("the client is at fault"))
+        });
+        let mut stream = client.into_inner();
+        stream.write_all(b"first\n").unwrap();
+        // What nobody will read is there before the connection is closed, or it would be too easy.
+        stream.write_all(&[b'x'; 100_000]).unwrap();
+        eventually("the end of the handler", || server.connections() == 0);
+        let mut farewell = String::new();
+        stream.read_to_string(&mut farewell).unwrap();
+        assert_eq!(farewell, "that will not do\n");
+        server.shutdown(PATIENCE).unwrap();
+    });
+}
+
+/// Not even those who hand over to others all the time.
+#[test]
+fn nobody_outlives_a_handler_that_fails() {
+    fn relay() {
+        for _ in 0..10 {
+            Tasklet::yield_now();
+        }
+        let next = Tasklet::builder().placement(Placement::LeastLoaded);
+        next.spawn(relay).unwrap();
+    }
+    in_tasklet(|| {
+        let failed = AtomicUsize::new(0);
+        let handler = move |_stream| {
+            for _ in 0..20 {
+                Tasklet::spawn(relay);
+            }
+            Tasklet::sleep(Duration::from_millis(2));
+            match failed.fetch_add(1, SeqCst) % 3 {
+                0 => panic!("as the test wished"),
+                1 => Tasklet::current().kill(),
+                _ => {}
+            }
+            Err::<(), _>("as the test wished")
+        };
+        let server = Server::bind("127.0.0.1:0").unwrap().spawn(handler).unwrap();
+        for _ in 0..100 {
+            assert!(is_closed(&mut client(server.local_addr())));
+            eventually("the end of its tasklets", || {
+                server.tasklet().children().is_empty()
+            });
+        }
+        server.shutdown(PATIENCE).unwrap();
+    });
+}
+
+#[test]
+fn options_for_the_tasklet_reach_it() {
+    in_tasklet(|| {
+        let (sender, handlers) = std::sync::mpsc::channel();
+        let server = Server::builder()
+            .stack_size(8 * DEFAULT_STACK_SIZE)
+            .mailbox(Mailbox::bounded(2, Overflow::Fail))
+            .bind("127.0.0.1:0")
+            .unwrap();
+        let handler = move |mut stream: TcpStream| -> io::Result<()> {
+            // More than the default stack holds: without the option it overflows.
+            let large = std::hint::black_box([1_u8; 2 * DEFAULT_STACK_SIZE]);
+            sender.send(Tasklet::current()).unwrap();
+            stream.read_exact(&mut [0; 1])?;
+            stream.write_all(&large[..1])
+        };
+        let server = server.spawn(handler).unwrap();
+        let mut stream = client(server.local_addr()).into_inner();
+        let mut tasklet = None;
+        eventually("the handler", || {
+            tasklet = handlers.try_recv().ok();
+            tasklet.is_some()
+        });
+        let tasklet = tasklet.unwrap();
+        for _ in 0..2 {
+            tasklet.try_send(Note).unwrap();
+        }
+        assert!(tasklet.try_send(Note).unwrap_err().is_full());
+        stream.write_all(b"x").unwrap();
+        stream.read_exact(&mut [0; 1]).unwrap();
+        drop(tasklet);
+        server.shutdown(PATIENCE).unwrap();
+    });
+}
+
+#[test]
+fn the_idle_timeout_is_over_when_it_says_in_both_directions() {
+    in_tasklet(|| {
+        let (sender, waits) = std::sync::mpsc::channel();
+        let server = Server::builder().idle_timeout(MOMENT);
+        let handler = move |mut stream: TcpStream| -> io::Result<()> {
+            let begun = Instant::now();
+            let read = stream.read(&mut [0; 1]).unwrap_err();
+            sender.send((read.kind(), begun.elapsed())).unwrap();
+            let (mut begun, filler) = (Instant::now(), [0; 4096]);
+            let write = loop {
+                if let Err(error) = stream.write_all(&filler) {
+                    break error;
+                }
+                begun = Instant::now();
+            };
+            sender.send((write.kind(), begun.elapsed())).unwrap();
+            Ok(())
+        };
+        let server = server.bind("127.0.0.1:0").unwrap().spawn(handler).unwrap();
+        // Neither reads nor writes.
+        let client = client(server.local_addr());
+        let mut ends = Vec::new();
+        eventually("both time-outs", || {
+            ends.extend(waits.try_iter());
+            ends.len() == 2
+        });
+        for (kind, wait) in ends {
+            assert_eq!(kind, ErrorKind::TimedOut);
+            assert!(wait >= MOMENT && wait < PATIENCE / 10, "{wait:?}");
+        }
+        drop(client);
+        server.shutdown(PATIENCE).unwrap();
+    });
+}
+
+#[test]
+fn clients_that_reset_at_any_time_do_no_harm() {
+    in_tasklet(|| {
+        let server = Server::bind("127.0.0.1:0").unwrap().spawn(echo).unwrap();
+        for number in 0..300 {
+            let mut rude = client(server.local_addr());
+            match number % 3 {
+                0 => {}
+                1 => rude.writer().write_line("half a conversation").unwrap(),
+                _ => assert!(ask(&mut rude, "a whole one").unwrap().is_some()),
+            }
+            rude.flush().unwrap();
+            let stream = rude.into_inner();
+            stream.set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        let mut polite = client(server.local_addr());
+        assert_eq!(ask(&mut polite, "hello").unwrap().unwrap(), "hello");
+        eventually("the end of the others", || server.connections() == 1);
+        drop(polite);
+        server.shutdown(PATIENCE).unwrap();
+    });
+}
+
+#[test]
+fn a_deadline_around_a_server_ends_it() {
+    in_tasklet(|| {
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let addr = server.local_addr();
+        let error = timeout(MOMENT, || server.run(echo)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(TcpStream::connect(addr).is_err());
+    });
+}
+
+/// Also if the grace is over before the accept loop has noticed anything.
+#[test]
+fn nobody_is_left_after_a_shutdown_without_grace() {
+    in_tasklet(|| {
+        for _ in 0..100 {
+            let server = Server::bind("127.0.0.1:0").unwrap().spawn(echo).unwrap();
+            let addr = server.local_addr();
+            let clients: Vec<_> = (0..5)
+                .map(|_| Tasklet::spawn(move || TcpStream::connect(addr).map(drop)))
+                .collect();
+            Tasklet::yield_now();
+            server.shutdown(Duration::ZERO).unwrap();
+            assert_eq!(server.connections(), 0);
+            for client in join_all(clients) {
+                client.unwrap().ok();
+            }
+        }
+    });
 }

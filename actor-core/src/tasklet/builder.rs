@@ -172,6 +172,11 @@ impl TaskletBuilder {
             program.add_root(&core);
         }
         program.register(&core);
+        // Whoever kills a whole family marks each parent first, and looks for its children then.
+        if parent.is_some_and(Core::is_doomed) {
+            core.doom();
+            core.kill();
+        }
         core.wake_up();
         Ok(tasklet)
     }
@@ -212,7 +217,7 @@ where
             }
             f()
         }));
-        core.shield_for_good();
+        // What follows runs code of the user's, which a kill may still end: so all of it is contained.
         let result = result.map_err(|payload| {
             if payload.is::<Killed>() {
                 JoinError::Killed

@@ -31,6 +31,8 @@ use crate::{CallError, Pid, SendError, counters};
 const KILLED: u8 = 1;
 const STOPPING: u8 = 2;
 const ENDED: u8 = 4;
+/// All below it are to be killed, those included that are still to come.
+const DOOMED: u8 = 8;
 
 /// How a tasklet is called.
 #[derive(Debug)]
@@ -191,16 +193,12 @@ impl Core {
         mem::forget(no_return);
     }
 
-    /// No kill unwinds it any more: it is as good as dead, and only destructors are left. Called by
-    /// the tasklet itself, after its body.
-    pub(crate) fn shield_for_good(&self) {
-        // SAFETY: the tasklet itself.
-        let shields = unsafe { &self.home_state().shields };
-        shields.set(shields.get() + 1);
-    }
-
     /// The end: called by the tasklet itself, after its body.
     fn end(&self) {
+        // SAFETY: the tasklet itself.
+        let shields = unsafe { &self.home_state().shields };
+        // It is as good as dead: a kill has nothing left to unwind but destructors.
+        shields.set(shields.get() + 1);
         // Destructors of the user's run in here. One that panics ends that piece alone.
         let guarded = |piece: &dyn Fn()| {
             contain_or(piece, || {
@@ -342,6 +340,15 @@ impl Core {
     pub(crate) fn stop_marked(&self) {
         self.mailbox.close();
         self.wake_up();
+    }
+
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.flag(DOOMED)
+    }
+
+    /// Has those killed that will be its children; the caller kills those that are.
+    pub(crate) fn doom(&self) {
+        self.flags.fetch_or(DOOMED, Ordering::SeqCst);
     }
 
     /// Makes its next operation unwind it.

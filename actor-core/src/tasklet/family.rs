@@ -46,6 +46,21 @@ impl Family {
             .collect()
     }
 
+    /// Kills all that live below `of`, those included that are spawned there meanwhile or later.
+    ///
+    /// Each parent is marked before its children are looked for, and a newcomer takes its place among
+    /// the children before it looks at the mark; so one of the two sees the other.
+    pub(crate) fn kill_descendants(of: &Core) {
+        of.doom();
+        // Not recursive: a tree may be deeper than a stack.
+        let mut rest = Family::children(of);
+        while let Some(core) = rest.pop() {
+            core.doom();
+            core.kill();
+            rest.extend(Family::children(&core));
+        }
+    }
+
     /// Takes the dead out of the family, and passes its children on, with the stop or the kill that was
     /// asked of it or of the program.
     ///
@@ -90,10 +105,14 @@ impl Family {
                 .collect();
             drop((own, family));
             marked.iter().for_each(|orphan| orphan.stop_marked());
-            // Those who kill the whole program look at one family after the other, and may have missed
-            // the orphans on their way from one to the next.
-            if dead.program.is_killing() {
-                orphans.iter().for_each(|orphan| orphan.kill());
+            // Those who kill a family or the whole program look at one parent after the other, and may
+            // have missed the orphans on their way from one to the next.
+            let doomed = parent.as_deref().is_some_and(Core::is_doomed);
+            if doomed || dead.is_doomed() || dead.program.is_killing() {
+                for orphan in &orphans {
+                    orphan.kill();
+                    Family::kill_descendants(orphan);
+                }
             }
             return;
         }

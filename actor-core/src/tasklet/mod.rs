@@ -372,6 +372,23 @@ impl Tasklet {
     pub fn kill(&self) {
         self.core.kill();
     }
+
+    /// Kills all its descendants, and those that they or this tasklet still spawn: none of them
+    /// outlives this call for longer than it takes to unwind. The tasklet itself runs on.
+    ///
+    /// ```
+    /// use actor_core::{JoinError, Tasklet, dispatch};
+    /// use std::time::Duration;
+    ///
+    /// dispatch(|| {
+    ///     let child = Tasklet::spawn(|| Tasklet::sleep(Duration::from_secs(60)));
+    ///     Tasklet::current().kill_descendants();
+    ///     assert!(matches!(child.join(), Err(JoinError::Killed)));
+    /// });
+    /// ```
+    pub fn kill_descendants(&self) {
+        Family::kill_descendants(&self.core);
+    }
 }
 
 impl Clone for Tasklet {

@@ -13,10 +13,25 @@ pub use writer::BufferedWriter;
 use crate::net::TcpStream;
 
 /// How many bytes a reader or a writer buffers, unless a longer line needs more.
+///
+/// ```
+/// use actor_io::{BufferedWriter, DEFAULT_CAPACITY};
+/// use std::io::Write;
+///
+/// let mut writer = BufferedWriter::new(Vec::new());
+/// writer.write_all(&[b'x'; DEFAULT_CAPACITY]).unwrap();
+/// assert!(writer.get_ref().is_empty(), "still in the buffer");
+/// ```
 pub const DEFAULT_CAPACITY: usize = 8 * 1024;
 
 /// How long a line may be, its end not counted, unless
-/// [`with_max_line`](BufferedReader::with_max_line) says otherwise.
+/// [`with_max_line`](BufferedReader::with_max_line) says otherwise. In bytes.
+///
+/// ```
+/// use actor_io::{BufferedReader, DEFAULT_MAX_LINE};
+///
+/// assert_eq!(BufferedReader::new(std::io::empty()).max_line(), DEFAULT_MAX_LINE);
+/// ```
 pub const DEFAULT_MAX_LINE: usize = 64 * 1024;
 
 /// A stream that can be read and written by two tasklets at once.
@@ -92,6 +107,13 @@ pub struct BufferedStream<S: Split = TcpStream> {
 
 impl<S: Split> BufferedStream<S> {
     /// Buffers `stream`, with the limits of [`DEFAULT_CAPACITY`] and [`DEFAULT_MAX_LINE`].
+    ///
+    /// ```
+    /// # use actor_io::{BufferedStream, TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let addr = listener.local_addr().unwrap();
+    /// let stream = BufferedStream::new(TcpStream::connect(addr).unwrap());
+    /// ```
     pub fn new(stream: S) -> Self {
         let (reader, writer) = stream.split();
         BufferedStream {
@@ -115,16 +137,38 @@ impl<S: Split> BufferedStream<S> {
     }
 
     /// The half that reads.
+    ///
+    /// ```
+    /// # use actor_io::{BufferedStream, TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// # drop(listener.accept().unwrap());
+    /// let mut stream = BufferedStream::new(stream);
+    /// assert_eq!(stream.reader().read_line().unwrap(), None, "the other end has closed");
+    /// ```
     pub fn reader(&mut self) -> &mut BufferedReader<S::Reader> {
         &mut self.reader
     }
 
     /// The half that writes.
+    ///
+    /// ```
+    /// # use actor_io::{BufferedStream, TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// let mut stream = BufferedStream::new(stream);
+    /// stream.writer().write_line("not sent yet").unwrap();
+    /// assert_eq!(stream.writer().buffer(), b"not sent yet\n");
+    /// ```
     pub fn writer(&mut self) -> &mut BufferedWriter<S::Writer> {
         &mut self.writer
     }
 
     /// Gives away the two halves, for two tasklets; what has been buffered stays with them.
+    ///
+    /// The connection is closed when both have been dropped: the end of the writer alone is not the
+    /// end of the stream for the peer. [`TcpStream::shutdown`], through
+    /// [`BufferedWriter::get_ref`], ends one direction.
     ///
     /// ```
     /// # use actor_io::{BufferedStream, TcpListener, TcpStream};

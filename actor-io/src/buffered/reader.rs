@@ -9,7 +9,8 @@ use crate::net::TcpStream;
 /// Reads a stream by lines, by delimiters and by lengths.
 ///
 /// An error in the middle, a timeout above all, loses nothing: what had been read of the line stays
-/// here, and the next call goes on with it.
+/// here, and the next call goes on with it. The same is true of a kill, where somebody else has the
+/// reader too.
 ///
 /// ```
 /// use actor_io::BufferedReader;
@@ -47,6 +48,13 @@ struct Record {
 
 impl<S> BufferedReader<S> {
     /// Buffers what is read from `stream`. Nothing is allocated before the first read.
+    ///
+    /// ```
+    /// use actor_io::BufferedReader;
+    ///
+    /// let mut reader = BufferedReader::new(&b"hello"[..]);
+    /// assert!(reader.buffer().is_empty());
+    /// ```
     pub fn new(stream: S) -> Self {
         BufferedReader {
             stream,
@@ -81,7 +89,12 @@ impl<S> BufferedReader<S> {
         self
     }
 
-    /// How long a line may be. See [`with_max_line`](Self::with_max_line).
+    /// How long a line may be, in bytes. See [`with_max_line`](Self::with_max_line).
+    ///
+    /// ```
+    /// let reader = actor_io::BufferedReader::new(std::io::empty()).with_max_line(80);
+    /// assert_eq!(reader.max_line(), 80);
+    /// ```
     pub fn max_line(&self) -> usize {
         self.max_line
     }
@@ -100,16 +113,32 @@ impl<S> BufferedReader<S> {
     }
 
     /// The stream beneath; what is read from it directly is missed here.
+    ///
+    /// ```
+    /// let reader = actor_io::BufferedReader::new(&b"hello"[..]);
+    /// assert_eq!(reader.get_ref().len(), 5);
+    /// ```
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// As [`get_ref`](Self::get_ref).
+    /// As [`get_ref`](Self::get_ref), for streams that are changed through a mutable reference.
+    ///
+    /// ```
+    /// let mut reader = actor_io::BufferedReader::new(&b"old"[..]);
+    /// *reader.get_mut() = b"new";
+    /// assert_eq!(reader.read_line().unwrap().unwrap(), "new");
+    /// ```
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }
 
     /// The stream beneath. What was read ahead is lost: see [`buffer`](Self::buffer).
+    ///
+    /// ```
+    /// let reader = actor_io::BufferedReader::new(&b"hello"[..]);
+    /// assert_eq!(reader.into_inner(), b"hello");
+    /// ```
     pub fn into_inner(self) -> S {
         self.stream
     }
@@ -137,9 +166,11 @@ impl<S> BufferedReader<S> {
 
 impl<S: Read> BufferedReader<S> {
     /// Reads the next line and strips its end, LF or CRLF; `None` at the end of the stream. A last
-    /// line without an end counts as one.
+    /// line without an end counts as one. Waits until a whole line has come in.
     ///
-    /// A line that is not UTF-8 is an error of the kind [`InvalidData`](io::ErrorKind::InvalidData)
+    /// # Errors
+    ///
+    /// Those of the stream, [`LineTooLong`], and: a line that is not UTF-8 is an error of the kind [`InvalidData`](io::ErrorKind::InvalidData)
     /// around a [`FromUtf8Error`](std::string::FromUtf8Error), which gives back its bytes; the next
     /// call goes on with the line that follows.
     ///
@@ -228,6 +259,12 @@ impl<S: Read> BufferedReader<S> {
 
     /// The lines to the end of the stream, as [`read_line`](Self::read_line) gives them. An error is
     /// not the end: who goes on after a timeout gets the rest.
+    ///
+    /// ```
+    /// let mut reader = actor_io::BufferedReader::new(&b"a\nb\n"[..]);
+    /// let lines: Vec<_> = reader.lines().map(Result::unwrap).collect();
+    /// assert_eq!(lines, ["a", "b"]);
+    /// ```
     pub fn lines(&mut self) -> Lines<'_, S> {
         Lines { reader: self }
     }
@@ -453,6 +490,12 @@ impl<S: fmt::Debug> fmt::Debug for BufferedReader<S> {
 }
 
 /// The lines of a reader: see [`BufferedReader::lines`].
+///
+/// ```
+/// let mut reader = actor_io::BufferedReader::new(&b"first\nsecond"[..]);
+/// assert_eq!(reader.lines().next().unwrap().unwrap(), "first");
+/// assert_eq!(reader.buffer(), b"second");
+/// ```
 #[derive(Debug)]
 pub struct Lines<'a, S = TcpStream> {
     reader: &'a mut BufferedReader<S>,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, Write};
-use std::mem::ManuallyDrop;
+use std::mem::{self, ManuallyDrop};
 use std::ptr;
 use std::time::Duration;
 
@@ -19,7 +19,14 @@ const FAREWELL: Duration = Duration::from_millis(10);
 /// Nothing is sent twice or lost by an error. [`write_all`](Write::write_all),
 /// [`write_line`](BufferedWriter::write_line) and `write!` always take all they were given: when
 /// they fail, what could not be sent is kept, and [`flush`](Write::flush) goes on with it, after a
-/// timeout for example. ([`write`](Write::write) has taken nothing when it fails.)
+/// timeout for example. The same is true of a kill, where somebody else has the writer too.
+/// ([`write`](Write::write) has taken nothing when it fails.)
+///
+/// Only once the stream is broken for good, with an error of the kind
+/// [`BrokenPipe`](io::ErrorKind::BrokenPipe), [`ConnectionReset`](io::ErrorKind::ConnectionReset),
+/// [`ConnectionAborted`](io::ErrorKind::ConnectionAborted),
+/// [`NotConnected`](io::ErrorKind::NotConnected) or [`WriteZero`](io::ErrorKind::WriteZero), nothing
+/// more is taken, so that who pays no heed to errors does not fill the memory.
 ///
 /// Dropping it sends what the stream takes at once or within 10 ms, so that a peer that
 /// does not read holds nobody up, and tells nobody whether that was all: flush first. While the
@@ -51,6 +58,11 @@ pub struct BufferedWriter<S: Write = TcpStream> {
 
 impl<S: Write> BufferedWriter<S> {
     /// Buffers what is written to `stream`. Nothing is allocated before the first write.
+    ///
+    /// ```
+    /// let mut writer = actor_io::BufferedWriter::new(Vec::new());
+    /// writer.write_line("hello").unwrap();
+    /// ```
     pub fn new(stream: S) -> Self {
         BufferedWriter {
             stream,
@@ -59,7 +71,12 @@ impl<S: Write> BufferedWriter<S> {
         }
     }
 
-    /// Writes `line` and a line feed.
+    /// Writes `line` and a line feed. Waits for the stream only when the buffer is full.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream, when the buffer had to be sent. The line has been taken nevertheless,
+    /// unless the stream is broken: see [there](Self).
     ///
     /// ```
     /// use actor_io::BufferedWriter;
@@ -77,10 +94,13 @@ impl<S: Write> BufferedWriter<S> {
             self.append(b"\n");
             return Ok(());
         }
-        let sent = self.write_all(line);
-        // Taken even if the line could not be sent, or what follows would run into it.
-        self.append(b"\n");
-        sent
+        // The end is taken even if the line could not be sent, or what follows would run into it.
+        Rest {
+            writer: self,
+            now: line,
+            later: b"\n",
+        }
+        .write()
     }
 
     /// What has been written and not been sent yet.
@@ -98,11 +118,27 @@ impl<S: Write> BufferedWriter<S> {
     }
 
     /// The stream beneath; what is written to it directly overtakes what is buffered here.
+    ///
+    /// ```
+    /// let mut writer = actor_io::BufferedWriter::new(Vec::new());
+    /// writer.write_line("hello").unwrap();
+    /// assert!(writer.get_ref().is_empty(), "not flushed yet");
+    /// ```
     pub fn get_ref(&self) -> &S {
         &self.stream
     }
 
-    /// As [`get_ref`](Self::get_ref).
+    /// As [`get_ref`](Self::get_ref), for streams that are changed through a mutable reference.
+    ///
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// let mut writer = actor_io::BufferedWriter::new(Vec::new());
+    /// writer.write_line("behind").unwrap();
+    /// writer.get_mut().extend_from_slice(b"ahead ");
+    /// writer.flush().unwrap();
+    /// assert_eq!(writer.into_inner(), b"ahead behind\n");
+    /// ```
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }
@@ -133,10 +169,16 @@ impl<S: Write> BufferedWriter<S> {
 
     /// Takes bytes without sending any.
     fn append(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.allocate();
+            self.buffer.extend_from_slice(bytes);
+        }
+    }
+
+    fn allocate(&mut self) {
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(DEFAULT_CAPACITY);
         }
-        self.buffer.extend_from_slice(bytes);
     }
 
     /// Counts `amount` bytes of the buffer as sent.
@@ -179,6 +221,56 @@ impl<S: Write> BufferedWriter<S> {
     }
 }
 
+/// What a writer was given and has still to take. However the attempt ends, by a kill too, it takes
+/// all of it in the end: whoever has the writer then finds no torn line.
+struct Rest<'a, S: Write> {
+    writer: &'a mut BufferedWriter<S>,
+    now: &'a [u8],
+    /// What comes behind that.
+    later: &'a [u8],
+}
+
+impl<S: Write> Rest<'_, S> {
+    fn write(mut self) -> io::Result<()> {
+        loop {
+            if self.now.is_empty() {
+                self.now = mem::take(&mut self.later);
+            }
+            if self.now.is_empty() {
+                return Ok(());
+            }
+            match retried(|| self.writer.write(self.now)) {
+                Ok(taken) => self.now = &self.now[taken..],
+                Err(error) => {
+                    if is_final(&error) {
+                        (self.now, self.later) = (b"", b"");
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+impl<S: Write> Drop for Rest<'_, S> {
+    fn drop(&mut self) {
+        self.writer.append(self.now);
+        self.writer.append(self.later);
+    }
+}
+
+/// Whether no further attempt will ever succeed.
+fn is_final(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::WriteZero
+    )
+}
+
 /// Calls `write` until no signal interrupts it; writing nothing is an error.
 fn retried(mut write: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
@@ -213,27 +305,29 @@ impl<S: Write> Write for BufferedWriter<S> {
         Ok(len)
     }
 
-    fn write_all(&mut self, mut buf: &[u8]) -> io::Result<()> {
-        while !buf.is_empty() {
-            match retried(|| self.write(buf)) {
-                Ok(taken) => buf = &buf[taken..],
-                Err(error) => {
-                    self.append(buf);
-                    return Err(error);
-                }
-            }
+    fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        Rest {
+            writer: self,
+            now: buf,
+            later: b"",
         }
-        Ok(())
+        .write()
     }
 
     fn write_fmt(&mut self, args: fmt::Arguments<'_>) -> io::Result<()> {
         // Into the buffer as a whole, and not piece by piece, so that an error cuts nothing off.
-        self.append(&[]);
+        self.allocate();
+        let before = self.buffer.len();
         self.buffer.write_fmt(args)?;
-        if self.buffer.len() >= DEFAULT_CAPACITY {
-            self.send_buffer()?;
+        if self.buffer.len() < DEFAULT_CAPACITY {
+            return Ok(());
         }
-        Ok(())
+        self.send_buffer().inspect_err(|error| {
+            if is_final(error) {
+                self.buffer.truncate(before.max(self.sent));
+                self.advance(0);
+            }
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -77,6 +77,20 @@ impl Socket {
         })
     }
 
+    /// Takes over a socket of which all that is known is its descriptor. Only stream sockets of the
+    /// internet families are TCP ones.
+    pub(super) fn take_over(fd: OwnedFd) -> io::Result<Socket> {
+        let socket = SockRef::from(&fd);
+        let of_internet = matches!(socket.domain()?, Domain::IPV4 | Domain::IPV6);
+        if !of_internet || socket.r#type()? != Type::STREAM {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the descriptor is not that of a TCP socket",
+            ));
+        }
+        Socket::new(fd)
+    }
+
     pub(super) fn source(&self) -> &Source {
         &self.source
     }
@@ -108,8 +122,7 @@ impl Socket {
         }
         // A free local port that happens to be the one asked for connects a socket to itself:
         // nobody listens there.
-        let options = socket.options();
-        if options.local_addr()?.as_socket() == options.peer_addr()?.as_socket() {
+        if is_its_own_peer(&socket.options()) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         Ok(socket)
@@ -150,6 +163,12 @@ impl Socket {
             })
     }
 
+    /// Reads as a stream: a count less than `len` is taken to mean that nothing more has come in, and
+    /// that there will be an event when it does.
+    ///
+    /// That is so for TCP, where only urgent data and the end of the stream also cut a read short; the
+    /// reactor knows of both. It would not be for sockets that keep messages or ancillary data apart,
+    /// as Unix ones do, or for terminals: hence [`Socket::take_over`].
     fn receive(
         &self,
         len: usize,
@@ -166,6 +185,8 @@ impl Socket {
         )
     }
 
+    /// Writes as a stream: a count less than `len` is taken to mean that there is no more room. TCP
+    /// sends as much as the buffer holds, and notes that somebody wants more.
     fn transmit(
         &self,
         len: usize,
@@ -194,6 +215,16 @@ fn is_under_way(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EINPROGRESS | libc::EINTR | libc::EALREADY)
     )
+}
+
+/// Whether both ends of a connection are this one. A peer that has reset the connection meanwhile has
+/// no address any more, and is told by the next read.
+fn is_its_own_peer(socket: &SockRef<'_>) -> bool {
+    let same = |local: SockAddr, peer: SockAddr| local.as_socket() == peer.as_socket();
+    match (socket.local_addr(), socket.peer_addr()) {
+        (Ok(local), Ok(peer)) => same(local, peer),
+        _ => false,
+    }
 }
 
 /// How a connect has ended; `WouldBlock` if it has not.
@@ -230,4 +261,29 @@ pub(super) fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, SocketAdd
         .as_socket()
         .ok_or_else(|| io::Error::other("the peer's address is not an internet address"))?;
     Ok((fd, peer))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// A peer may reset a connection before the one who connects has taken a look at it. That is a
+    /// connection that was reset, and not one that never was.
+    #[test]
+    fn a_connection_that_was_reset_at_once_is_no_connection_to_itself() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (far, _) = listener.accept().unwrap();
+        SockRef::from(&far)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+        drop(far);
+        // Waits for the reset.
+        near.read(&mut [0; 1]).unwrap_err();
+        assert!(near.peer_addr().is_err());
+        assert!(!is_its_own_peer(&SockRef::from(&near)));
+    }
 }

@@ -41,7 +41,12 @@ pub struct TcpListener {
 
 impl TcpListener {
     /// Listens on the first of these addresses that can be had. Port 0 asks the system for a free
-    /// one. `SO_REUSEADDR` is set, so that a server can be restarted at once.
+    /// one. `SO_REUSEADDR` is set, so that a server can be restarted at once. Waits only where there is
+    /// a name to be looked up.
+    ///
+    /// # Errors
+    ///
+    /// That of the last address, if none can be had, or of the look-up: see [`ToAddrs::to_addrs`].
     ///
     /// ```
     /// let listener = actor_io::TcpListener::bind("localhost:0").unwrap();
@@ -61,8 +66,14 @@ impl TcpListener {
 
     /// Waits for the next connection.
     ///
-    /// Errors of one connection, such as [`ConnectionAborted`](io::ErrorKind::ConnectionAborted),
-    /// and running out of descriptors are reported here and leave the listener as it was.
+    /// # Errors
+    ///
+    /// Those of one connection, such as [`ConnectionAborted`](io::ErrorKind::ConnectionAborted), and
+    /// running out of descriptors are reported here and leave the listener as it was. In the second
+    /// case the connection still waits, so that the next attempt fails at once until there is a
+    /// descriptor: pause before it, as `Server` of the crate `actor-net` does.
+    /// [`TimedOut`](io::ErrorKind::TimedOut) comes from an enclosing
+    /// [`timeout`](actor_core::timeout).
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {
@@ -75,7 +86,7 @@ impl TcpListener {
     /// ```
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (fd, peer) = self.socket.source().io(Direction::Read, None, accept)?;
-        Ok((TcpStream::try_from(fd)?, peer))
+        Ok((TcpStream::new(Socket::new(fd)?), peer))
     }
 
     /// As [`accept`](TcpListener::accept), but ends with `Ok(None)` once the current tasklet has
@@ -98,12 +109,13 @@ impl TcpListener {
     /// ```
     pub fn accept_or_stop(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         match self.socket.source().io_or_stop(Direction::Read, accept)? {
-            Some((fd, peer)) => Ok(Some((TcpStream::try_from(fd)?, peer))),
+            Some((fd, peer)) => Ok(Some((TcpStream::new(Socket::new(fd)?), peer))),
             None => Ok(None),
         }
     }
 
-    /// The connections as they come in; never ends by itself.
+    /// The connections as they come in, or the errors of [`accept`](TcpListener::accept), none of which
+    /// is the end; never ends by itself.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {
@@ -131,7 +143,7 @@ impl TcpListener {
     }
 
     /// Another handle of the same listener, and of the same descriptor: whoever is first takes the
-    /// next connection.
+    /// next connection. It never fails; the result is there for the sake of the name.
     ///
     /// ```
     /// let listener = actor_io::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -156,6 +168,11 @@ impl TcpListener {
     }
 
     /// The time to live of packets sent (IPv4). See [`set_ttl`](TcpListener::set_ttl).
+    ///
+    /// ```
+    /// let listener = actor_io::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// assert!(listener.ttl().unwrap() > 0);
+    /// ```
     pub fn ttl(&self) -> io::Result<u32> {
         self.socket.options().ttl_v4()
     }
@@ -187,7 +204,8 @@ pub(super) fn internet(addr: socket2::SockAddr) -> io::Result<SocketAddr> {
         .ok_or_else(|| io::Error::other("the socket has no internet address"))
 }
 
-/// Takes over a socket that listens already, set up by other means.
+/// Takes over a socket that listens already, set up by other means, and makes it non-blocking. What is
+/// not a TCP socket is refused with [`InvalidInput`](io::ErrorKind::InvalidInput), and closed.
 ///
 /// ```
 /// use std::os::fd::OwnedFd;
@@ -199,11 +217,12 @@ impl TryFrom<OwnedFd> for TcpListener {
 
     fn try_from(fd: OwnedFd) -> io::Result<TcpListener> {
         Ok(TcpListener {
-            socket: Arc::new(Socket::new(fd)?),
+            socket: Arc::new(Socket::take_over(fd)?),
         })
     }
 }
 
+/// Takes over a listener and makes it non-blocking.
 impl TryFrom<std::net::TcpListener> for TcpListener {
     type Error = io::Error;
 
@@ -254,6 +273,16 @@ impl fmt::Debug for TcpListener {
 }
 
 /// The connections of a listener: see [`TcpListener::incoming`].
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// # let listener = actor_io::TcpListener::bind("127.0.0.1:0")?;
+/// # let client = actor_io::TcpStream::connect(listener.local_addr()?)?;
+/// let first = listener.incoming().next().expect("it never ends")?;
+/// # assert_eq!(first.peer_addr()?, client.local_addr()?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a TcpListener,

@@ -44,8 +44,22 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to the first of these addresses that accepts, in the order given; if none does, the
-    /// error is that of the last.
+    pub(super) fn new(socket: Socket) -> TcpStream {
+        TcpStream {
+            socket: Arc::new(socket),
+        }
+    }
+
+    /// Connects to the first of these addresses that accepts, in the order given.
+    ///
+    /// Waits for the resolver, where there is a name, and for each address until it answers or the
+    /// system gives up, which takes it some minutes: see [`connect_timeout`](TcpStream::connect_timeout)
+    /// and [`timeout`](actor_core::timeout). An attempt that ends early, by a kill too, closes its
+    /// socket.
+    ///
+    /// # Errors
+    ///
+    /// That of the last address, if none accepts, or of the look-up: see [`ToAddrs::to_addrs`].
     ///
     /// ```
     /// use actor_io::{TcpListener, TcpStream};
@@ -58,13 +72,16 @@ impl TcpStream {
     /// ```
     pub fn connect(addr: impl ToAddrs) -> io::Result<TcpStream> {
         first_of(addr, |addr| {
-            Ok(TcpStream {
-                socket: Arc::new(Socket::connect(addr, None)?),
-            })
+            Ok(TcpStream::new(Socket::connect(addr, None)?))
         })
     }
 
-    /// Connects to one address, for no longer than `timeout`, which must not be zero.
+    /// Connects to one address, for no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](io::ErrorKind::TimedOut) when the time is over,
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) when it is zero, and what the system says.
     ///
     /// ```
     /// use actor_io::{TcpListener, TcpStream};
@@ -78,12 +95,10 @@ impl TcpStream {
     /// ```
     pub fn connect_timeout(addr: &SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
         let deadline = deadline_in(check_timeout(timeout)?);
-        Ok(TcpStream {
-            socket: Arc::new(Socket::connect(*addr, deadline)?),
-        })
+        Ok(TcpStream::new(Socket::connect(*addr, deadline)?))
     }
 
-    /// The address of the other end.
+    /// The address of the other end. Fails once that has reset the connection.
     ///
     /// ```
     /// # use actor_io::{TcpListener, TcpStream};
@@ -168,7 +183,8 @@ impl TcpStream {
         Arc::strong_count(&self.socket) > 1
     }
 
-    /// Reads what is there, or waits for it, and leaves it there for the next read.
+    /// Reads what is there, or waits for it, and leaves it there for the next read. The read timeout
+    /// holds for it.
     ///
     /// ```
     /// use std::io::{Read, Write};
@@ -205,16 +221,47 @@ impl TcpStream {
 
     /// Limits how long a write waits for room for the first byte. As
     /// [`set_read_timeout`](TcpStream::set_read_timeout) otherwise.
+    ///
+    /// ```
+    /// use std::io::{ErrorKind, Write};
+    /// use std::time::Duration;
+    /// # use actor_io::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    ///
+    /// stream.set_write_timeout(Some(Duration::from_millis(5))).unwrap();
+    /// let error = loop {
+    ///     // Nobody reads.
+    ///     if let Err(error) = stream.write(&[0; 65536]) {
+    ///         break error;
+    ///     }
+    /// };
+    /// assert_eq!(error.kind(), ErrorKind::TimedOut);
+    /// ```
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         self.socket.write_timeout.set(timeout)
     }
 
-    /// See [`set_read_timeout`](TcpStream::set_read_timeout).
+    /// How long a read may wait: see [`set_read_timeout`](TcpStream::set_read_timeout).
+    ///
+    /// ```
+    /// # use actor_io::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// assert_eq!(stream.read_timeout().unwrap(), None);
+    /// ```
     pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.read_timeout.get())
     }
 
-    /// See [`set_write_timeout`](TcpStream::set_write_timeout).
+    /// How long a write may wait: see [`set_write_timeout`](TcpStream::set_write_timeout).
+    ///
+    /// ```
+    /// # use actor_io::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// assert_eq!(stream.write_timeout().unwrap(), None);
+    /// ```
     pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(self.socket.write_timeout.get())
     }
@@ -233,7 +280,14 @@ impl TcpStream {
         self.socket.options().set_tcp_nodelay(nodelay)
     }
 
-    /// See [`set_nodelay`](TcpStream::set_nodelay).
+    /// Whether small writes are sent at once: see [`set_nodelay`](TcpStream::set_nodelay).
+    ///
+    /// ```
+    /// # use actor_io::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// assert!(!stream.nodelay().unwrap());
+    /// ```
     pub fn nodelay(&self) -> io::Result<bool> {
         self.socket.options().tcp_nodelay()
     }
@@ -255,7 +309,14 @@ impl TcpStream {
         self.socket.options().set_linger(linger)
     }
 
-    /// See [`set_linger`](TcpStream::set_linger).
+    /// What becomes of unsent data when the connection is closed: see [`set_linger`](TcpStream::set_linger).
+    ///
+    /// ```
+    /// # use actor_io::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// assert_eq!(stream.linger().unwrap(), None);
+    /// ```
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.socket.options().linger()
     }
@@ -273,7 +334,14 @@ impl TcpStream {
         self.socket.options().set_ttl_v4(ttl)
     }
 
-    /// See [`set_ttl`](TcpStream::set_ttl).
+    /// The time to live of packets sent (IPv4): see [`set_ttl`](TcpStream::set_ttl).
+    ///
+    /// ```
+    /// # use actor_io::{TcpListener, TcpStream};
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// assert!(stream.ttl().unwrap() > 0);
+    /// ```
     pub fn ttl(&self) -> io::Result<u32> {
         self.socket.options().ttl_v4()
     }
@@ -354,14 +422,20 @@ impl Write for TcpStream {
     }
 }
 
-/// Takes over a connected socket, set up by other means.
+/// Takes over a connected socket, set up by other means, and makes it non-blocking. What is not a TCP
+/// socket is refused with [`InvalidInput`](io::ErrorKind::InvalidInput), and closed.
+///
+/// ```
+/// use std::os::fd::OwnedFd;
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// let other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+/// let stream = actor_io::TcpStream::try_from(OwnedFd::from(other)).unwrap();
+/// ```
 impl TryFrom<OwnedFd> for TcpStream {
     type Error = io::Error;
 
     fn try_from(fd: OwnedFd) -> io::Result<TcpStream> {
-        Ok(TcpStream {
-            socket: Arc::new(Socket::new(fd)?),
-        })
+        Ok(TcpStream::new(Socket::take_over(fd)?))
     }
 }
 

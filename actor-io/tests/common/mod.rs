@@ -39,7 +39,7 @@ impl Drop for EndProgram {
 }
 
 /// Waits, in a tasklet or on a thread, until `condition` holds.
-pub fn eventually(what: &str, condition: impl Fn() -> bool) {
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < PATIENCE, "{what} never came");

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use actor_core::TimedOut;
+
 /// Why a [`Connector`](super::Connector) has no connection to give.
 ///
 /// Turns into an [`io::Error`] of the kind of the last attempt's, which keeps this as its source.
@@ -30,7 +32,8 @@ pub enum ConnectError {
         /// What was tried, in order; at least one.
         attempts: Vec<Attempt>,
     },
-    /// The time was over before an address accepted.
+    /// The time was over, the connector's or that of an enclosing [`timeout`](actor_core::timeout),
+    /// before an address accepted.
     TimedOut {
         /// What was tried, in order; none if the time was over before the name was resolved.
         attempts: Vec<Attempt>,
@@ -38,6 +41,15 @@ pub enum ConnectError {
 }
 
 /// One address that was tried in vain.
+///
+/// ```
+/// use actor_net::{Attempt, Connector};
+///
+/// # let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+/// let failure = Connector::connect(dead).unwrap_err();
+/// let [Attempt { address, error }] = failure.attempts() else { panic!("one attempt") };
+/// assert_eq!((*address, error.kind()), (dead, std::io::ErrorKind::ConnectionRefused));
+/// ```
 #[derive(Debug)]
 pub struct Attempt {
     /// The address.
@@ -47,7 +59,12 @@ pub struct Attempt {
 }
 
 impl ConnectError {
-    /// What was tried, in order.
+    /// What was tried, in order; nothing if there were no addresses to try.
+    ///
+    /// ```
+    /// let error = actor_net::Connector::connect("no port").unwrap_err();
+    /// assert!(error.attempts().is_empty());
+    /// ```
     pub fn attempts(&self) -> &[Attempt] {
         match self {
             ConnectError::Failed { attempts } | ConnectError::TimedOut { attempts } => attempts,
@@ -78,6 +95,15 @@ impl Error for ConnectError {
         match self {
             ConnectError::Resolve(error) => Some(error),
             _ => Some(&self.attempts().last()?.error),
+        }
+    }
+}
+
+/// What a [`timeout`](actor_core::timeout) around a connector makes of its expiry.
+impl From<TimedOut> for ConnectError {
+    fn from(_: TimedOut) -> ConnectError {
+        ConnectError::TimedOut {
+            attempts: Vec::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ mod error;
 use std::io;
 use std::time::{Duration, Instant};
 
-use actor_core::{time, timeout};
+use actor_core::{TimedOut, time, timeout};
 use actor_io::{TcpStream, ToAddrs};
 
 pub use error::{Attempt, ConnectError};
@@ -27,7 +27,11 @@ pub struct Connector;
 
 impl Connector {
     /// Connects to the first of these addresses that accepts, without a limit of time other than
-    /// the system's own; `TCP_NODELAY` is set.
+    /// the system's own (minutes) and that of an enclosing [`timeout`]; `TCP_NODELAY` is set.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
     ///
     /// ```
     /// use actor_net::{ConnectError, Connector};
@@ -41,6 +45,13 @@ impl Connector {
     }
 
     /// A connector with options.
+    ///
+    /// ```
+    /// use actor_net::Connector;
+    /// use std::time::Duration;
+    ///
+    /// let connector = Connector::builder().timeout(Duration::from_secs(5)).nodelay(false);
+    /// ```
     pub fn builder() -> ConnectorBuilder {
         ConnectorBuilder {
             timeout: None,
@@ -50,6 +61,15 @@ impl Connector {
 }
 
 /// The options of a [`Connector`]; can be used again and again.
+///
+/// ```
+/// use actor_net::Connector;
+///
+/// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// # let addr = listener.local_addr().unwrap();
+/// let connector = Connector::builder().nodelay(false);
+/// let (first, second) = (connector.connect(addr).unwrap(), connector.connect(addr).unwrap());
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it connects"]
 pub struct ConnectorBuilder {
@@ -81,12 +101,32 @@ impl ConnectorBuilder {
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`). On by default.
+    ///
+    /// ```
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let addr = listener.local_addr().unwrap();
+    /// let connector = actor_net::Connector::builder().nodelay(false);
+    /// assert!(!connector.connect(addr).unwrap().nodelay().unwrap());
+    /// ```
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.nodelay = nodelay;
         self
     }
 
-    /// Connects to the first of these addresses that accepts, in the order given.
+    /// Connects to the first of these addresses that accepts, in the order given. An attempt that is
+    /// given up closes its socket; a look-up that is given up goes on in the background.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`].
+    ///
+    /// ```
+    /// # let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    /// # let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let addr = listener.local_addr().unwrap();
+    /// let stream = actor_net::Connector::builder().connect([dead, addr]).unwrap();
+    /// assert_eq!(stream.peer_addr().unwrap(), addr);
+    /// ```
     pub fn connect(&self, addr: impl ToAddrs) -> Result<TcpStream, ConnectError> {
         // A limit beyond what the clock can tell is none.
         let deadline = self
@@ -107,7 +147,9 @@ impl ConnectorBuilder {
         }
         let mut attempts = Vec::new();
         for (index, &address) in addrs.iter().enumerate() {
-            let attempt = match share_of(deadline, addrs.len() - index) {
+            let begun = time::now();
+            let share = share_of(deadline, addrs.len() - index);
+            let attempt = match share {
                 None => TcpStream::connect(address),
                 Some(share) if share.is_zero() => return Err(ConnectError::TimedOut { attempts }),
                 Some(share) => TcpStream::connect_timeout(&address, share),
@@ -118,7 +160,16 @@ impl ConnectorBuilder {
             });
             match connected {
                 Ok(stream) => return Ok(stream),
-                Err(error) => attempts.push(Attempt { address, error }),
+                Err(error) => {
+                    // Out of time before its share was over: that was somebody else's deadline, and
+                    // there is none left for the others either.
+                    let early = share.is_none_or(|share| time::now() < begun + share);
+                    let ran_out = early && is_time_out(&error);
+                    attempts.push(Attempt { address, error });
+                    if ran_out {
+                        return Err(ConnectError::TimedOut { attempts });
+                    }
+                }
             }
         }
         let over = deadline.is_some_and(|at| time::now() >= at);
@@ -128,6 +179,12 @@ impl ConnectorBuilder {
             ConnectError::Failed { attempts }
         })
     }
+}
+
+/// Whether the runtime has ended an operation at its deadline. (The system itself gives up, too, after
+/// some minutes.)
+fn is_time_out(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<TimedOut>())
 }
 
 /// How long the next of `addresses` may take; none if that does not matter.

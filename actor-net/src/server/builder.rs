@@ -12,10 +12,22 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::Server;
 
 /// How many connections may wait to be accepted, unless [`ServerBuilder::backlog`] says otherwise.
+///
+/// ```
+/// use actor_net::{DEFAULT_BACKLOG, Server};
+///
+/// let small = Server::builder().backlog(DEFAULT_BACKLOG / 16);
+/// ```
 pub const DEFAULT_BACKLOG: u32 = 4096;
 
 /// How long the tasklets of a handler may outlive it, unless [`ServerBuilder::linger`] says
 /// otherwise.
+///
+/// ```
+/// use actor_net::{DEFAULT_LINGER, Server};
+///
+/// let patient = Server::builder().linger(2 * DEFAULT_LINGER);
+/// ```
 pub const DEFAULT_LINGER: Duration = Duration::from_secs(5);
 
 /// What a connection's tasklet is given.
@@ -66,7 +78,7 @@ pub struct ServerBuilder {
     backlog: u32,
     reuse_addr: bool,
     reuse_port: bool,
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 impl ServerBuilder {
@@ -89,6 +101,12 @@ impl ServerBuilder {
 
     /// How many connections may wait to be accepted; [`DEFAULT_BACKLOG`] otherwise. The system may
     /// know a lower bound (`net.core.somaxconn`).
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let server = Server::builder().backlog(128).bind("127.0.0.1:0").unwrap();
+    /// ```
     pub fn backlog(mut self, connections: u32) -> Self {
         self.backlog = connections;
         self
@@ -96,6 +114,12 @@ impl ServerBuilder {
 
     /// Whether the address can be had while connections of a former server on it are still winding
     /// down (`SO_REUSEADDR`). On by default, so that a server can be restarted at once.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let server = Server::builder().reuse_addr(false).bind("127.0.0.1:0").unwrap();
+    /// ```
     pub fn reuse_addr(mut self, reuse: bool) -> Self {
         self.reuse_addr = reuse;
         self
@@ -103,6 +127,13 @@ impl ServerBuilder {
 
     /// Whether other sockets may listen on the same port, the system sharing the connections out
     /// among them (`SO_REUSEPORT`). Off by default.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let first = Server::builder().reuse_port(true).bind("127.0.0.1:0").unwrap();
+    /// let second = Server::builder().reuse_port(true).bind(first.local_addr()).unwrap();
+    /// ```
     pub fn reuse_port(mut self, reuse: bool) -> Self {
         self.reuse_port = reuse;
         self
@@ -110,13 +141,26 @@ impl ServerBuilder {
 
     /// Whether small writes are sent at once (`TCP_NODELAY`). On by default: a buffered writer has
     /// gathered already what belongs together.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let server = Server::builder().nodelay(false).bind("127.0.0.1:0").unwrap();
+    /// ```
     pub fn nodelay(mut self, nodelay: bool) -> Self {
         self.settings.nodelay = nodelay;
         self
     }
 
     /// How many connections may be served at a time; one more is closed at once. No limit by
-    /// default, other than that of the runtime's tasklets.
+    /// default, other than that of the runtime's tasklets. A connection counts until its tasklet has
+    /// ended, which may be a moment after its peer has seen the end.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let server = Server::builder().max_connections(10_000).bind("127.0.0.1:0").unwrap();
+    /// ```
     pub fn max_connections(mut self, limit: usize) -> Self {
         self.settings.max_connections = Some(limit);
         self
@@ -127,12 +171,28 @@ impl ServerBuilder {
     /// [write timeout](actor_io::TcpStream::set_write_timeout) to start with, which a handler may
     /// change. The operation then fails with [`TimedOut`](io::ErrorKind::TimedOut). None by default;
     /// zero is refused by [`bind`](Self::bind).
+    ///
+    /// A peer that has vanished without a word, its machine switched off, is found out by this alone,
+    /// or by TCP's own probes: see `set_keepalive` of [`socket_ref`](actor_io::TcpStream::socket_ref).
+    ///
+    /// ```
+    /// use actor_net::Server;
+    /// use std::time::Duration;
+    ///
+    /// let server = Server::builder().idle_timeout(Duration::from_secs(600)).bind("127.0.0.1:0").unwrap();
+    /// ```
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.settings.idle_timeout = Some(limit);
         self
     }
 
     /// The name of the server's tasklet, and in its log lines; `server <address>` otherwise.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let server = Server::builder().name("chat").bind("127.0.0.1:0").unwrap();
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.settings.name = Some(name.into());
         self
@@ -140,24 +200,58 @@ impl ServerBuilder {
 
     /// How long the tasklets that a handler has spawned may outlive it once it has returned: they
     /// are asked to stop then, and killed when this is over. [`DEFAULT_LINGER`] otherwise.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    /// use std::time::Duration;
+    ///
+    /// let server = Server::builder().linger(Duration::from_secs(1)).bind("127.0.0.1:0").unwrap();
+    /// ```
     pub fn linger(mut self, limit: Duration) -> Self {
         self.settings.linger = limit;
         self
     }
 
     /// The stack, in bytes, of each connection's tasklet; the runtime's default otherwise.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let server = Server::builder().stack_size(64 * 1024).bind("127.0.0.1:0").unwrap();
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
         self
     }
 
     /// The mailbox of each connection's tasklet; an unbounded one otherwise.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    /// use actor_core::{Mailbox, Overflow};
+    ///
+    /// let server = Server::builder().mailbox(Mailbox::bounded(64, Overflow::Fail)).bind("127.0.0.1:0").unwrap();
+    /// ```
     pub fn mailbox(mut self, mailbox: Mailbox) -> Self {
         self.settings.mailbox = Some(mailbox);
         self
     }
 
-    /// Listens on the first of these addresses that can be had.
+    /// Listens on the first of these addresses that can be had. Waits only where there is a name to be
+    /// looked up. Clients can connect from now on; they are accepted when the server runs.
+    ///
+    /// # Errors
+    ///
+    /// That of the last address, if none can be had, or of the look-up: see [`ToAddrs::to_addrs`].
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an idle timeout of zero.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let server = Server::builder().bind("localhost:0").unwrap();
+    /// let taken = server.local_addr();
+    /// assert!(Server::builder().bind(taken).is_err());
+    /// ```
     pub fn bind(self, addr: impl ToAddrs) -> io::Result<Server> {
         if self
             .settings

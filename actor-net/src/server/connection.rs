@@ -117,9 +117,8 @@ where
         let result = (self.handler)(stream);
         if self.note(result, peer) {
             offspring.wind_down(self.settings.linger);
-        } else {
-            drop(offspring);
         }
+        offspring.clear_away();
         close(connection);
     }
 
@@ -172,8 +171,8 @@ fn io_error_kind<R: 'static>(result: &R) -> Option<io::ErrorKind> {
 struct Offspring;
 
 impl Offspring {
-    /// Asks them to stop, and kills those that still live after `linger`.
-    fn wind_down(self, linger: Duration) {
+    /// Asks them to stop, and waits until they have ended, but no longer than `linger`.
+    fn wind_down(&self, linger: Duration) {
         let connection = Tasklet::current();
         let deadline = time::now().checked_add(linger);
         loop {
@@ -191,20 +190,27 @@ impl Offspring {
             }
         }
     }
+
+    /// Kills them, and waits until they have ended: if the last of them closed the connection, it would
+    /// not be closed in the orderly way. Not for long, since one that computes hears of no kill.
+    fn clear_away(self) {
+        let connection = Tasklet::current();
+        let deadline = time::now() + DRAIN_TIME;
+        connection.kill_descendants();
+        while let Some(child) = connection.children().first() {
+            let left = deadline.saturating_duration_since(time::now());
+            if child.wait_timeout(left).is_err() {
+                return;
+            }
+        }
+    }
 }
 
 impl Drop for Offspring {
     fn drop(&mut self) {
         if let Some(connection) = Tasklet::try_current() {
-            kill_descendants(&connection);
+            connection.kill_descendants();
         }
-    }
-}
-
-fn kill_descendants(of: &Tasklet) {
-    for child in of.children() {
-        kill_descendants(&child);
-        child.kill();
     }
 }
 

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 #[derive(Debug, Default)]
 pub(super) struct Connections {
     state: Mutex<State>,
-    /// Set when, after the server has begun to stop, the last connection has ended.
+    /// Set when, after the listener has been closed, the last connection has ended.
     none_left: Event,
     refused: AtomicU64,
 }
@@ -24,6 +24,14 @@ struct State {
     /// would keep the mailbox of one open that nobody else can send to.
     places: HashMap<u64, Option<WeakTasklet>>,
     phase: Phase,
+    /// Nobody is admitted any more.
+    closed: bool,
+}
+
+impl State {
+    fn is_over(&self) -> bool {
+        self.closed && self.places.is_empty()
+    }
 }
 
 /// What becomes of tasklets that have got their place and do not run yet.
@@ -65,20 +73,21 @@ impl Connections {
         self.state.lock().places.len()
     }
 
-    pub(super) fn count_refused(&self) {
-        self.refused.fetch_add(1, Relaxed);
+    pub(super) fn count_refused(&self, connections: u64) {
+        self.refused.fetch_add(connections, Relaxed);
     }
 
     pub(super) fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
     }
 
-    /// Asks all to stop, also those that do not run yet.
+    /// Asks all to stop, also those that do not run yet. Nobody may be admitted after that.
     pub(super) fn stop_all(&self) {
+        self.state.lock().closed = true;
         self.tell_all(Phase::Stopping);
     }
 
-    /// Kills all, also those that do not run yet.
+    /// Kills all, also those that do not run yet or are still to be admitted.
     pub(super) fn kill_all(&self) {
         self.tell_all(Phase::Killing);
     }
@@ -87,7 +96,7 @@ impl Connections {
         let tasklets: Vec<Tasklet> = {
             let mut state = self.state.lock();
             state.phase = state.phase.max(phase);
-            if state.places.is_empty() {
+            if state.is_over() {
                 self.none_left.set();
             }
             let running = state.places.values().flatten();
@@ -130,7 +139,7 @@ impl Drop for Place {
         let last = {
             let mut state = self.connections.state.lock();
             state.places.remove(&self.id);
-            state.places.is_empty() && state.phase != Phase::Serving
+            state.is_over()
         };
         if last {
             self.connections.none_left.set();
@@ -145,5 +154,23 @@ pub(super) struct KillOnDrop<'a>(pub(super) &'a Connections);
 impl Drop for KillOnDrop<'_> {
     fn drop(&mut self) {
         self.0.kill_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A shutdown may run out of grace before the accept loop has seen that it is to stop, and it
+    /// may admit another connection then.
+    #[test]
+    fn one_admitted_after_a_kill_is_waited_for() {
+        let connections = Arc::<Connections>::default();
+        connections.kill_all();
+        let place = connections.admit(None).unwrap();
+        connections.stop_all();
+        assert!(!connections.none_left.is_set());
+        drop(place);
+        connections.wait_until_none();
     }
 }

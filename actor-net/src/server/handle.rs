@@ -45,22 +45,54 @@ impl ServerHandle {
     }
 
     /// The address that the server listens on.
+    ///
+    /// ```
+    /// # actor_core::dispatch(|| {
+    /// let server = actor_net::Server::bind("127.0.0.1:0").unwrap().spawn(drop).unwrap();
+    /// assert!(server.local_addr().ip().is_loopback());
+    /// # server.tasklet().stop();
+    /// # });
+    /// ```
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// How many connections it has at the moment.
+    /// How many connections it has at the moment: those whose tasklets have not ended yet.
+    ///
+    /// ```
+    /// # actor_core::dispatch(|| {
+    /// let server = actor_net::Server::bind("127.0.0.1:0").unwrap().spawn(drop).unwrap();
+    /// println!("{} clients", server.connections());
+    /// # server.tasklet().stop();
+    /// # });
+    /// ```
     pub fn connections(&self) -> usize {
         self.connections.len()
     }
 
-    /// How many connections it has turned away for want of room.
+    /// How many connections it has turned away for want of room: places, tasklets or descriptors.
+    ///
+    /// ```
+    /// # actor_core::dispatch(|| {
+    /// let server = actor_net::Server::bind("127.0.0.1:0").unwrap().spawn(drop).unwrap();
+    /// assert_eq!(server.refused(), 0);
+    /// # server.tasklet().stop();
+    /// # });
+    /// ```
     pub fn refused(&self) -> u64 {
         self.connections.refused()
     }
 
     /// The tasklet that accepts; the parent of the connections' tasklets. To
     /// [stop](Tasklet::stop) it begins a shutdown without waiting for it.
+    ///
+    /// ```
+    /// # actor_core::dispatch(|| {
+    /// let server = actor_net::Server::bind("127.0.0.1:0").unwrap().spawn(drop).unwrap();
+    /// server.tasklet().stop();
+    /// server.join().unwrap();
+    /// # });
+    /// ```
     pub fn tasklet(&self) -> &Tasklet {
         self.tasklet.tasklet()
     }
@@ -69,7 +101,25 @@ impl ServerHandle {
     /// stop, and those that still live after `grace` are killed.
     ///
     /// If the caller's own [`timeout`](actor_core::timeout) expires before, the server goes on
-    /// stopping and nobody is killed.
+    /// stopping and nobody is killed. A handler that shuts down the server it serves waits for itself,
+    /// and is killed with the others after `grace`; to stop the [tasklet](Self::tasklet) is better.
+    ///
+    /// # Errors
+    ///
+    /// As [`join`](Self::join).
+    ///
+    /// ```
+    /// use actor_core::Tasklet;
+    /// use std::time::Duration;
+    ///
+    /// # actor_core::dispatch(|| {
+    /// let forever = |_stream| Tasklet::sleep(Duration::MAX);
+    /// let server = actor_net::Server::bind("127.0.0.1:0").unwrap().spawn(forever).unwrap();
+    /// let client = actor_net::Connector::connect(server.local_addr()).unwrap();
+    /// server.shutdown(Duration::from_millis(10)).unwrap();
+    /// assert_eq!(server.connections(), 0);
+    /// # });
+    /// ```
     pub fn shutdown(&self, grace: Duration) -> io::Result<()> {
         let begun = time::now();
         self.tasklet.stop();
@@ -83,6 +133,20 @@ impl ServerHandle {
     }
 
     /// Waits until the server has ended, and tells why; after the first time, only that it has.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Server::run`](super::Server::run); one around a [`JoinError`] if the server's tasklet
+    /// was killed; [`TimedOut`](io::ErrorKind::TimedOut) if an enclosing
+    /// [`timeout`](actor_core::timeout) expires, and the server runs on.
+    ///
+    /// ```
+    /// # actor_core::dispatch(|| {
+    /// let server = actor_net::Server::bind("127.0.0.1:0").unwrap().spawn(drop).unwrap();
+    /// server.tasklet().kill();
+    /// assert!(server.join().is_err());
+    /// # });
+    /// ```
     pub fn join(&self) -> io::Result<()> {
         outcome(self.tasklet.join())
     }

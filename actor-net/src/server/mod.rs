@@ -30,10 +30,11 @@ pub use handle::ServerHandle;
 ///
 /// When it returns without an error, the tasklets it has spawned are asked to stop, and killed if
 /// they still live after [`linger`](ServerBuilder::linger); a handler that fails, panics or is
-/// killed takes them with it at once. Then the connection is closed in the orderly way: what was
-/// sent arrives, even if the peer had sent what nobody read. Dropping the stream earlier does not close
-/// it; [`shutdown`](TcpStream::shutdown) does. A stream that the handler gave away to somebody who
-/// still has it is left to them.
+/// killed takes them with it at once. When it has returned, with an error or without, the connection
+/// is then closed in the orderly way: what was sent arrives, even if the peer had sent what nobody read.
+/// (A panic or a kill just closes it, which resets it if there is such input.) Dropping the stream
+/// earlier does not close it; [`shutdown`](TcpStream::shutdown) does. A stream that the handler gave
+/// away to somebody who still has it is left to them.
 ///
 /// A panic or an error ends that connection alone, and is logged with the peer's address: an error
 /// as a warning, a panic as that of any tasklet that nobody joins. That the peer went away (broken
@@ -47,7 +48,8 @@ pub use handle::ServerHandle;
 /// A connection too many, by [`max_connections`](ServerBuilder::max_connections) or by the runtime's
 /// limit of tasklets, is closed at once. So is one that comes when the process has no descriptors
 /// left, by means of one that is held in reserve; then accepting pauses, for 10 ms at first and up
-/// to a second. The log tells of it at most once a second.
+/// to a second, as it does for any shortage of the system's and when accepting keeps failing. The log
+/// tells of it at most once a second.
 ///
 /// # Stopping
 ///
@@ -55,7 +57,9 @@ pub use handle::ServerHandle;
 /// closes the listener, asks every connection's tasklet to stop, and returns when they have ended. A
 /// handler in a [receive](Tasklet::receive) loop leaves it then, and can say goodbye; one that reads
 /// from its socket goes on until the peer is done or the grace is over, which
-/// [`ServerHandle::shutdown`] or else the runtime sets. Killing the server kills its connections.
+/// [`ServerHandle::shutdown`] or else the runtime sets. Killing the server kills its connections. As
+/// everywhere, a kill takes effect at the next operation that can block: a handler that only computes is
+/// waited for.
 ///
 /// # Examples
 ///
@@ -83,7 +87,16 @@ pub struct Server {
 
 impl Server {
     /// Listens on `addr` and serves until the current tasklet is asked to stop: [`bind`](Self::bind)
-    /// and [`run`](Self::run) in one. See [there](Self) for an example.
+    /// and [`run`](Self::run) in one, with the errors of both.
+    ///
+    /// ```no_run
+    /// use actor_io::BufferedWriter;
+    /// use actor_net::Server;
+    ///
+    /// actor_core::dispatch(|| {
+    ///     Server::serve("localhost:7000", |stream| BufferedWriter::new(stream).write_line("hello"))
+    /// });
+    /// ```
     pub fn serve<H, R>(addr: impl ToAddrs, handler: H) -> io::Result<()>
     where
         H: Fn(TcpStream) -> R + Send + Sync + 'static,
@@ -92,7 +105,8 @@ impl Server {
         Server::bind(addr)?.run(handler)
     }
 
-    /// Listens on the first of these addresses that can be had.
+    /// Listens on the first of these addresses that can be had, with the default options: see
+    /// [`ServerBuilder::bind`].
     ///
     /// ```
     /// use actor_net::Server;
@@ -121,15 +135,23 @@ impl Server {
         ServerBuilder::new()
     }
 
-    /// The address that it listens on.
+    /// The address that it listens on, with the port that the system has chosen for port 0.
+    ///
+    /// ```
+    /// let server = actor_net::Server::bind("127.0.0.1:0").unwrap();
+    /// println!("listening on {}", server.local_addr());
+    /// ```
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// Serves in the current tasklet until that is asked to stop.
+    /// Serves in the current tasklet until that is asked to stop and the last connection has ended.
     ///
-    /// Fails when the listener itself does, which nothing that a peer does can bring about, and
-    /// outside a tasklet.
+    /// # Errors
+    ///
+    /// When the listener itself fails, which nothing that a peer does can bring about, outside a
+    /// tasklet, and with [`TimedOut`](io::ErrorKind::TimedOut) when an enclosing
+    /// [`timeout`](actor_core::timeout) expires. The connections that are left are killed then.
     ///
     /// ```
     /// use actor_core::Tasklet;
@@ -154,6 +176,10 @@ impl Server {
     ///
     /// When the program stops, it is asked to stop before its parent has ended, so that nobody is
     /// accepted any more. It is not a daemon: the program goes on as long as the server does.
+    ///
+    /// # Errors
+    ///
+    /// When no tasklet is to be had: at the limit of their number, or where no runtime is.
     ///
     /// ```
     /// use actor_net::Server;

@@ -29,3 +29,28 @@ impl Throttle {
         Some(std::mem::take(&mut self.untold))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitCode;
+
+    use actor_core::{Runtime, Tasklet};
+
+    use super::*;
+
+    #[test]
+    fn one_a_second_tells_of_all_since_the_last() {
+        let code = Runtime::builder().virtual_clock(true).dispatch(|| {
+            let mut throttle = Throttle::default();
+            assert_eq!(throttle.count(), Some(1));
+            for _ in 0..9 {
+                Tasklet::sleep(INTERVAL / 10);
+                assert_eq!(throttle.count(), None);
+            }
+            Tasklet::sleep(INTERVAL / 10);
+            assert_eq!(throttle.count(), Some(10));
+            assert_eq!(throttle.count(), None);
+        });
+        assert_eq!(code, ExitCode::SUCCESS);
+    }
+}
