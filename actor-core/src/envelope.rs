@@ -218,16 +218,58 @@ impl Envelope {
     }
 
     /// Whether the message is of the class `M`.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     Tasklet::current().send(Note(1)).unwrap();
+    ///     assert!(Tasklet::receive_one().unwrap().is::<Note>());
+    /// });
+    /// # }
+    /// ```
     pub fn is<M: Message>(&self) -> bool {
         self.header().class.id == TypeId::of::<M>()
     }
 
     /// Whether somebody waits, or has waited, for an answer.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     Tasklet::current().send(Note(1)).unwrap();
+    ///     assert!(!Tasklet::receive_one().unwrap().is_call());
+    /// });
+    /// # }
+    /// ```
     pub fn is_call(&self) -> bool {
         self.header().class.called
     }
 
     /// The name of the message's class, as `std::any::type_name` has it. For display.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     Tasklet::current().send(Note(1)).unwrap();
+    ///     assert!(Tasklet::receive_one().unwrap().class().ends_with("Note"));
+    /// });
+    /// # }
+    /// ```
     pub fn class(&self) -> &'static str {
         (self.header().class.name)()
     }
@@ -236,6 +278,20 @@ impl Envelope {
     ///
     /// A call whose reply is `()` is answered by this; any other ends with
     /// [`CallError::Unanswered`]: use [`downcast_call`](Self::downcast_call) for those.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     Tasklet::current().send(Note(1)).unwrap();
+    ///     assert_eq!(Tasklet::receive_one().unwrap().downcast::<Note>().unwrap(), Note(1));
+    /// });
+    /// # }
+    /// ```
     pub fn downcast<M: Message>(mut self) -> Result<M, Envelope> {
         match self.message_mut::<M>().and_then(Option::take) {
             Some(message) => Ok(message),
@@ -246,6 +302,25 @@ impl Envelope {
     /// Takes the message and the right to answer it out if it is of the class `M`.
     ///
     /// If the message was only sent, the answer goes nowhere.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message)]
+    /// #[message(reply = usize)]
+    /// struct Length(&'static str);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let server = Tasklet::spawn(|| {
+    ///         let call = Tasklet::receive_one().unwrap();
+    ///         let (Length(text), reply) = call.downcast_call().unwrap();
+    ///         reply.send(text.len());
+    ///     });
+    ///     assert_eq!(server.call(Length("four")), Ok(4));
+    /// });
+    /// # }
+    /// ```
     pub fn downcast_call<M: Message>(mut self) -> Result<(M, ReplyTo<M::Reply>), Envelope> {
         match self.message_mut::<M>().and_then(Option::take) {
             Some(message) => Ok((
@@ -257,6 +332,21 @@ impl Envelope {
     }
 
     /// The message, if it is of the class `M`.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     Tasklet::current().send(Note(1)).unwrap();
+    ///     let message = Tasklet::receive_one().unwrap();
+    ///     assert_eq!(message.downcast_ref::<Note>(), Some(&Note(1)));
+    /// });
+    /// # }
+    /// ```
     pub fn downcast_ref<M: Message + Sync>(&self) -> Option<&M> {
         if !self.is::<M>() {
             return None;

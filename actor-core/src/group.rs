@@ -43,33 +43,88 @@ struct State<R> {
 
 impl<R: Receiver + Clone> Group<R> {
     /// A group without members.
+    ///
+    /// ```
+    /// use actor_core::{Group, Tasklet};
+    ///
+    /// let nobody: Group<Tasklet> = Group::new();
+    /// assert!(nobody.is_empty());
+    /// ```
     pub fn new() -> Self {
         Group::default()
     }
 
     /// Takes `member` in. It is in the group once, however often it joins.
+    ///
+    /// ```
+    /// use actor_core::{Group, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let group = Group::new();
+    ///     group.join(&Tasklet::current());
+    ///     group.join(&Tasklet::current());
+    ///     assert_eq!(group.len(), 1);
+    /// });
+    /// ```
     pub fn join(&self, member: &R) {
         let (pid, member) = (member.pid(), member.clone());
         self.change(|members| members.insert(pid, member));
     }
 
     /// Lets `member` go; `false` if it was none.
+    ///
+    /// ```
+    /// use actor_core::{Group, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let group = Group::new();
+    ///     group.join(&Tasklet::current());
+    ///     assert!(group.leave(&Tasklet::current()));
+    ///     assert!(!group.leave(&Tasklet::current()));
+    /// });
+    /// ```
     pub fn leave(&self, member: &R) -> bool {
         self.change(|members| members.remove(&member.pid()))
             .is_some()
     }
 
     /// How many members there are, those included that have ended unnoticed.
+    ///
+    /// ```
+    /// use actor_core::{Group, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let group = Group::new();
+    ///     group.join(&Tasklet::current());
+    ///     assert_eq!(group.len(), 1);
+    /// });
+    /// ```
     pub fn len(&self) -> usize {
         self.state.lock().members.len()
     }
 
     /// Whether there are none.
+    ///
+    /// ```
+    /// use actor_core::{Group, Tasklet};
+    ///
+    /// assert!(Group::<Tasklet>::new().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// The members, in the order of their pids.
+    ///
+    /// ```
+    /// use actor_core::{Group, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let group = Group::new();
+    ///     group.join(&Tasklet::current());
+    ///     assert_eq!(group.members(), [Tasklet::current()]);
+    /// });
+    /// ```
     pub fn members(&self) -> Vec<R> {
         self.snapshot().to_vec()
     }
@@ -96,6 +151,22 @@ impl<R: Receiver + Clone> Group<R> {
     /// Sends a clone of `message` to every member, without ever waiting; gives how many took it.
     ///
     /// A member whose mailbox refuses because it is full does not get this message.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Group, Message, Tasklet, dispatch};
+    /// #[derive(Message, Clone)]
+    /// struct News(&'static str);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let group = Group::new();
+    ///     group.join(&Tasklet::current());
+    ///     assert_eq!(group.broadcast(News("it works")), 1);
+    ///     assert!(Tasklet::receive_one().unwrap().is::<News>());
+    /// });
+    /// # }
+    /// ```
     pub fn broadcast<M>(&self, message: M) -> usize
     where
         M: Message + Clone,
@@ -105,6 +176,21 @@ impl<R: Receiver + Clone> Group<R> {
     }
 
     /// As [`broadcast`](Self::broadcast), to all but the current tasklet.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Group, Message, Tasklet, dispatch};
+    /// #[derive(Message, Clone)]
+    /// struct News(&'static str);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let group = Group::new();
+    ///     group.join(&Tasklet::current());
+    ///     assert_eq!(group.broadcast_others(News("nobody else is here")), 0);
+    /// });
+    /// # }
+    /// ```
     pub fn broadcast_others<M>(&self, message: M) -> usize
     where
         M: Message + Clone,

@@ -16,6 +16,24 @@ use crate::{CallError, Pid, SendError, block, counters};
 ///
 /// `try_send` never waits: with [`Block`](Overflow::Block) it says [`SendError::Full`]. A call that is
 /// dropped by either policy ends with [`CallError::Full`].
+///
+/// ```
+/// # extern crate actor_core as concurrence;
+/// # use concurrence::{Mailbox, Message, Overflow, Tasklet, dispatch};
+/// #[derive(Message, Debug, PartialEq)]
+/// struct Note(u8);
+///
+/// # fn main() {
+/// dispatch(|| {
+///     let latest = Tasklet::with_mailbox(Mailbox::bounded(1, Overflow::DropOldest))
+///         .spawn(|| Tasklet::receive_one().unwrap().downcast::<Note>().unwrap())
+///         .unwrap();
+///     latest.send(Note(1)).unwrap();
+///     latest.send(Note(2)).unwrap(); // drops the first
+///     assert_eq!(latest.join().unwrap(), Note(2));
+/// });
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
     /// It waits until there is room: back-pressure on the sender. What its owner sends to itself fails
@@ -56,11 +74,24 @@ pub struct Mailbox {
 
 impl Mailbox {
     /// Holds as much as there is memory for. What tasklets have unless they ask for something else.
+    ///
+    /// ```
+    /// use actor_core::Mailbox;
+    ///
+    /// assert_eq!(Mailbox::unbounded(), Mailbox::default());
+    /// ```
     pub const fn unbounded() -> Self {
         Mailbox { bound: None }
     }
 
     /// Holds `capacity` messages.
+    ///
+    /// ```
+    /// use actor_core::{Mailbox, Overflow};
+    ///
+    /// const OUTBOX: Mailbox = Mailbox::bounded(1024, Overflow::Fail);
+    /// assert_ne!(OUTBOX, Mailbox::unbounded());
+    /// ```
     ///
     /// # Panics
     ///

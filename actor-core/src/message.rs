@@ -60,6 +60,12 @@ impl Pid {
     }
 
     /// The tasklet that the caller runs in, if any.
+    ///
+    /// ```
+    /// use actor_core::Pid;
+    ///
+    /// assert_eq!(Pid::current(), None); // a plain thread
+    /// ```
     pub fn current() -> Option<Pid> {
         block::current().map(|core| core.pid)
     }
@@ -204,6 +210,21 @@ pub struct Recipient<M: Message> {
 
 impl<M: Message> Recipient<M> {
     /// A recipient in front of any destination.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Recipient, Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let me: Recipient<Note> = Recipient::new(Tasklet::current());
+    ///     me.send(Note(1)).unwrap();
+    ///     assert_eq!(Tasklet::pending(), 1);
+    /// });
+    /// # }
+    /// ```
     pub fn new(destination: impl Destination<M>) -> Self {
         Recipient {
             destination: Arc::new(destination),
@@ -232,6 +253,20 @@ impl<M: Message> Recipient<M> {
     }
 
     /// Whose mailbox it is.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let me = Tasklet::current();
+    ///     assert_eq!(me.recipient::<Note>().pid(), me.pid());
+    /// });
+    /// # }
+    /// ```
     pub fn pid(&self) -> Pid {
         self.destination.pid()
     }
@@ -241,17 +276,72 @@ impl<M: Message> Recipient<M> {
     /// If the mailbox is bounded and full, what happens is its owner's choice: it may wait (and then
     /// counts as a blocking operation), refuse with [`SendError::Full`], or drop a message. If the
     /// receiver has ended, [`SendError::Ended`] gives the message back.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, SendError, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let ended = Tasklet::spawn(|| ());
+    ///     let notes = ended.recipient::<Note>();
+    ///     ended.join().unwrap();
+    ///     assert_eq!(notes.send(Note(1)), Err(SendError::Ended(Note(1)))); // nothing is lost
+    /// });
+    /// # }
+    /// ```
     pub fn send(&self, message: M) -> Result<(), SendError<M>> {
         send(&*self.destination, message)
     }
 
     /// Sends `message` without ever waiting: a full mailbox that would make [`send`](Self::send) wait
     /// refuses instead.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Mailbox, Message, Overflow, SendError, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let busy = Tasklet::with_mailbox(Mailbox::bounded(1, Overflow::Block))
+    ///         .spawn(|| Tasklet::receive_one().is_ok())
+    ///         .unwrap();
+    ///     let notes = busy.recipient::<Note>();
+    ///     notes.try_send(Note(1)).unwrap();
+    ///     assert_eq!(notes.try_send(Note(2)), Err(SendError::Full(Note(2))));
+    /// });
+    /// # }
+    /// ```
     pub fn try_send(&self, message: M) -> Result<(), SendError<M>> {
         try_send(&*self.destination, message)
     }
 
     /// Sends `message` and waits for the answer.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch, match_message};
+    /// #[derive(Message)]
+    /// #[message(reply = usize)]
+    /// struct Length(&'static str);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let server = Tasklet::spawn(|| {
+    ///         for message in Tasklet::receive() {
+    ///             match_message!(match message {
+    ///                 (Length(text), reply) => reply.send(text.len()),
+    ///             });
+    ///         }
+    ///     });
+    ///     assert_eq!(server.recipient().call(Length("four")), Ok(4));
+    /// });
+    /// # }
+    /// ```
     pub fn call(&self, message: M) -> Result<M::Reply, CallError> {
         call(&*self.destination, message, None)
     }
@@ -259,6 +349,24 @@ impl<M: Message> Recipient<M> {
     /// Sends `message` and waits for the answer, for at most `limit`.
     ///
     /// An answer that comes too late is dropped; it never answers a later call.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{CallError, Message, Tasklet, dispatch};
+    /// #[derive(Message)]
+    /// #[message(reply = usize)]
+    /// struct Length(&'static str);
+    /// # use std::time::Duration;
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let deaf = Tasklet::spawn(|| Tasklet::sleep(Duration::from_secs(60)));
+    ///     let late = deaf.recipient().call_timeout(Length("four"), Duration::from_millis(1));
+    ///     assert_eq!(late, Err(CallError::Timeout));
+    ///     deaf.kill();
+    /// });
+    /// # }
+    /// ```
     pub fn call_timeout(&self, message: M, limit: Duration) -> Result<M::Reply, CallError> {
         call(&*self.destination, message, time::after(limit))
     }

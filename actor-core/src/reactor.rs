@@ -241,6 +241,24 @@ impl Source {
     /// An operation that a signal interrupts is repeated at once. Past `deadline`, or that of a
     /// [`timeout`](crate::timeout()) around the call, the error is of the kind
     /// [`TimedOut`](io::ErrorKind::TimedOut) and holds a [`TimedOut`](crate::TimedOut).
+    ///
+    /// ```
+    /// use actor_core::{dispatch, reactor::{Direction, Source}};
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// dispatch(|| {
+    ///     let (near, mut far) = UnixStream::pair().unwrap();
+    ///     let near = Source::new(near).unwrap();
+    ///     far.write_all(b"x").unwrap();
+    ///     let mut byte = [0; 1];
+    ///     let read = near.io(Direction::Read, None, |fd| {
+    ///         let stream = UnixStream::from(fd.try_clone_to_owned()?);
+    ///         (&stream).read(&mut byte)
+    ///     });
+    ///     assert_eq!(read.unwrap(), 1);
+    /// });
+    /// ```
     pub fn io<T>(
         &self,
         direction: Direction,
@@ -296,6 +314,17 @@ impl Source {
     }
 
     /// Waits until an operation is worth trying. May return early.
+    ///
+    /// ```
+    /// use actor_core::{dispatch, reactor::{Direction, Source}};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// dispatch(|| {
+    ///     let (near, _far) = UnixStream::pair().unwrap();
+    ///     let near = Source::new(near).unwrap();
+    ///     near.wait(Direction::Write, None).unwrap(); // there is room at once
+    /// });
+    /// ```
     pub fn wait(&self, direction: Direction, deadline: Option<Instant>) -> io::Result<()> {
         let events = match direction {
             Direction::Read => libc::POLLIN | libc::POLLRDHUP,

@@ -158,11 +158,48 @@ impl<T> ReplyTo<T> {
     ///
     /// If the caller has given up meanwhile, or the message was sent and not called, the value is
     /// dropped. Ask [`is_wanted`](Self::is_wanted) first where computing it is dear.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch, match_message};
+    /// #[derive(Message)]
+    /// #[message(reply = usize)]
+    /// struct Length(&'static str);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let server = Tasklet::spawn(|| {
+    ///         match_message!(match Tasklet::receive_one().unwrap() {
+    ///             (Length(text), reply) => reply.send(text.len()),
+    ///         });
+    ///     });
+    ///     assert_eq!(server.call(Length("four")), Ok(4));
+    /// });
+    /// # }
+    /// ```
     pub fn send(mut self, value: T) {
         self.put(Ok(value));
     }
 
     /// Whether somebody still waits for the answer.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch, match_message};
+    /// #[derive(Message)]
+    /// #[message(reply = usize)]
+    /// struct Length(&'static str);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let me = Tasklet::current();
+    ///     me.send(Length("four")).unwrap(); // sent, not called
+    ///     match_message!(match Tasklet::receive_one().unwrap() {
+    ///         (Length(_), reply) => assert!(!reply.is_wanted()),
+    ///     });
+    /// });
+    /// # }
+    /// ```
     pub fn is_wanted(&self) -> bool {
         self.answers
             .as_ref()

@@ -10,6 +10,13 @@ use crate::{CallError, block, counters};
 /// catch-all takes.
 ///
 /// A call ends with [`CallError::Unanswered`] in each case.
+///
+/// ```
+/// use actor_core::{Runtime, Unmatched};
+///
+/// let strict = Runtime::builder().unmatched(Unmatched::Panic);
+/// # assert_eq!(strict.dispatch(|| ()), std::process::ExitCode::SUCCESS);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unmatched {

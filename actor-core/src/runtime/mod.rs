@@ -46,6 +46,13 @@ pub struct Runtime {
 
 impl Runtime {
     /// Settings for the runtime.
+    ///
+    /// ```
+    /// use actor_core::Runtime;
+    ///
+    /// let code = Runtime::builder().workers(2).dispatch(|| println!("up"));
+    /// # assert_eq!(code, std::process::ExitCode::SUCCESS);
+    /// ```
     pub fn builder() -> RuntimeBuilder {
         RuntimeBuilder::default()
     }
@@ -104,12 +111,29 @@ impl RuntimeBuilder {
 
     /// How many tasklets there may be at a time. By default, and at most, as many as the system has
     /// memory maps for (`vm.max_map_count`): some 32,000 where that was left as it is.
+    ///
+    /// ```
+    /// use actor_core::{Runtime, SpawnError, Tasklet};
+    ///
+    /// Runtime::builder().tasklets(1).dispatch(|| {
+    ///     let refused = Tasklet::builder().spawn(|| ()).unwrap_err(); // main is the one
+    ///     assert!(matches!(refused, SpawnError::TaskletLimit { limit: 1, .. }));
+    /// });
+    /// ```
     pub fn tasklets(mut self, limit: usize) -> Self {
         self.settings.tasklets = Some(limit);
         self
     }
 
     /// How many threads [`block_on_thread`](crate::block_on_thread) may use.
+    ///
+    /// ```
+    /// use actor_core::{Runtime, block_on_thread};
+    ///
+    /// Runtime::builder().pool_threads(4).dispatch(|| {
+    ///     assert_eq!(block_on_thread(|| 6 * 7), 42);
+    /// });
+    /// ```
     ///
     /// # Panics
     ///
@@ -122,12 +146,26 @@ impl RuntimeBuilder {
 
     /// How long tasklets have to end by themselves once the program has been asked to stop, before
     /// they are killed; [`DEFAULT_GRACE`] by default. Each `dispatch` can have its own.
+    ///
+    /// ```
+    /// use actor_core::Runtime;
+    ///
+    /// let patient = Runtime::builder().grace(std::time::Duration::from_secs(30));
+    /// # assert_eq!(patient.dispatch(|| ()), std::process::ExitCode::SUCCESS);
+    /// ```
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
         self
     }
 
     /// What happens to a message that no arm of a receive loop takes; [`Unmatched::Log`] by default.
+    ///
+    /// ```
+    /// use actor_core::{Runtime, Unmatched};
+    ///
+    /// let strict = Runtime::builder().unmatched(Unmatched::Panic); // for tests
+    /// # assert_eq!(strict.dispatch(|| ()), std::process::ExitCode::SUCCESS);
+    /// ```
     pub fn unmatched(mut self, unmatched: Unmatched) -> Self {
         self.settings.unmatched = Some(unmatched);
         self
@@ -174,6 +212,13 @@ impl RuntimeBuilder {
     ///
     /// A runtime that cannot start ends with a failure code, and the reason on standard error; to have
     /// it as an error, use [`try_dispatch`](Self::try_dispatch).
+    ///
+    /// ```
+    /// use actor_core::Runtime;
+    ///
+    /// let code = Runtime::builder().workers(1).dispatch(|| std::process::ExitCode::from(7));
+    /// # assert_eq!(code, std::process::ExitCode::from(7));
+    /// ```
     pub fn dispatch<F, T>(self, main: F) -> ExitCode
     where
         F: FnOnce() -> T + Send + 'static,
@@ -191,6 +236,15 @@ impl RuntimeBuilder {
     ///
     /// It can start once in a process: [`RuntimeError::AlreadyRunning`] says that it runs with other
     /// settings. Those that were not given here are taken as they are.
+    ///
+    /// ```
+    /// use actor_core::{Runtime, RuntimeError};
+    ///
+    /// Runtime::builder().workers(1).try_dispatch(|| ())?;
+    /// let other = Runtime::builder().workers(2).try_dispatch(|| ());
+    /// assert!(matches!(other, Err(RuntimeError::AlreadyRunning)));
+    /// # Ok::<(), RuntimeError>(())
+    /// ```
     pub fn try_dispatch<F, T>(self, main: F) -> Result<ExitCode, RuntimeError>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -294,6 +348,16 @@ pub fn quit(code: u8) {
 }
 
 /// Whether the program of the caller has been asked to stop, by a signal or by [`quit`].
+///
+/// ```
+/// use actor_core::{dispatch, is_shutting_down, quit};
+///
+/// dispatch(|| {
+///     assert!(!is_shutting_down());
+///     quit(0);
+///     assert!(is_shutting_down());
+/// });
+/// ```
 pub fn is_shutting_down() -> bool {
     current_program().is_some_and(|program| program.is_shutting_down())
 }

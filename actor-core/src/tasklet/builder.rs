@@ -17,6 +17,15 @@ use crate::substrate::Coroutine;
 use crate::{JoinError, Panic, SpawnError, outcome, stacks, worker};
 
 /// Where a tasklet lives. It never moves.
+///
+/// ```
+/// use actor_core::{Placement, Tasklet, dispatch};
+///
+/// dispatch(|| {
+///     let elsewhere = Tasklet::builder().placement(Placement::LeastLoaded).spawn(|| 7).unwrap();
+///     assert_eq!(elsewhere.join().unwrap(), 7);
+/// });
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Placement {
@@ -81,6 +90,15 @@ impl TaskletBuilder {
     }
 
     /// How it is called in logs, errors and the tree. By default, as its function.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let named = Tasklet::builder().name("reader of 127.0.0.1:9010").spawn(|| ()).unwrap();
+    ///     assert_eq!(named.name(), "reader of 127.0.0.1:9010");
+    /// });
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into().into_boxed_str());
         self
@@ -92,12 +110,31 @@ impl TaskletBuilder {
     /// Address space is taken for all of it, memory for what is used. Overflowing it ends the process
     /// with a message that names the tasklet. The function's own captures may have to fit as well: they
     /// come by way of the heap, but the function may move them to its stack.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let deep = Tasklet::builder().stack_size(4 << 20).spawn(|| [1_u8; 1 << 20].len()).unwrap();
+    ///     assert_eq!(deep.join().unwrap(), 1 << 20);
+    /// });
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.stack_size = Some(bytes);
         self
     }
 
     /// Whether the program may end while it still runs.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let hour = std::time::Duration::from_secs(3600);
+    ///     Tasklet::builder().daemon(true).spawn(move || Tasklet::sleep(hour)).unwrap();
+    ///     // The program does not wait for it.
+    /// });
+    /// ```
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.daemon = daemon;
         self
@@ -117,6 +154,15 @@ impl TaskletBuilder {
     }
 
     /// Which worker it lives on.
+    ///
+    /// ```
+    /// use actor_core::{Placement, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let first = Tasklet::builder().placement(Placement::Worker(0)).spawn(|| ()).unwrap();
+    ///     first.join().unwrap();
+    /// });
+    /// ```
     pub fn placement(mut self, placement: Placement) -> Self {
         self.placement = placement;
         self
@@ -128,6 +174,17 @@ impl TaskletBuilder {
     /// [`SpawnError::TaskletLimit`], outside a running [`dispatch`](crate::dispatch) with
     /// [`SpawnError::NotRunning`], and where the system or the limits refuse the stack with
     /// [`SpawnError::StackSize`] or [`SpawnError::System`].
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     match Tasklet::builder().spawn(|| 7) {
+    ///         Ok(tasklet) => assert_eq!(tasklet.join().unwrap(), 7),
+    ///         Err(error) => eprintln!("no room: {error}"),
+    ///     }
+    /// });
+    /// ```
     pub fn spawn<F, T>(self, f: F) -> Result<JoinHandle<T>, SpawnError>
     where
         F: FnOnce() -> T + Send + 'static,

@@ -144,12 +144,34 @@ impl<T> JoinHandle<T> {
     /// not count as a reference to the tasklet: one that sits in a receive loop, and that nobody else
     /// can send to, ends. If the caller is asked to stop, it passes that on to the tasklet, if that
     /// is its descendant, since it cannot react itself. A tasklet that joins itself waits for ever.
+    ///
+    /// ```
+    /// use actor_core::{JoinError, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     assert_eq!(Tasklet::spawn(|| 7).join().unwrap(), 7);
+    ///     let killed = Tasklet::spawn(|| Tasklet::receive().count());
+    ///     killed.kill();
+    ///     assert!(matches!(killed.join(), Err(JoinError::Killed)));
+    /// });
+    /// ```
     pub fn join(&self) -> Result<T, JoinError> {
         self.wait(None)
     }
 
     /// As [`join`](Self::join), for at most `limit`; after [`JoinError::Timeout`] it can be joined
     /// again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::{JoinError, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let slow = Tasklet::spawn(|| Tasklet::sleep(Duration::from_millis(20)));
+    ///     assert!(matches!(slow.join_timeout(Duration::ZERO), Err(JoinError::Timeout)));
+    ///     slow.join().unwrap(); // nothing is lost
+    /// });
+    /// ```
     pub fn join_timeout(&self, limit: Duration) -> Result<T, JoinError> {
         self.wait(time::after(limit))
     }
@@ -176,6 +198,17 @@ impl<T> JoinHandle<T> {
     }
 
     /// The tasklet.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let handle = Tasklet::spawn(|| ());
+    ///     let tasklet: Tasklet = handle.tasklet().clone();
+    ///     handle.join().unwrap();
+    ///     assert!(!tasklet.is_alive());
+    /// });
+    /// ```
     pub fn tasklet(&self) -> &Tasklet {
         &self.tasklet
     }
@@ -184,6 +217,17 @@ impl<T> JoinHandle<T> {
     ///
     /// For tasklets that make no sense without the one that spawned them. Mind that `let _ =` drops
     /// at once.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let reader = Tasklet::spawn(|| Tasklet::receive().count()).kill_on_drop();
+    ///     let tasklet = reader.tasklet().clone();
+    ///     drop(reader);
+    ///     tasklet.wait();
+    /// });
+    /// ```
     pub fn kill_on_drop(self) -> KillOnDrop<T> {
         KillOnDrop { handle: self }
     }

@@ -123,6 +123,20 @@ impl<T: 'static> LocalKey<T> {
     /// Lends the current tasklet's value to `f`; makes it first if there is none yet. On a plain
     /// thread, the thread's value.
     ///
+    /// ```
+    /// use std::cell::Cell;
+    /// use actor_core::{dispatch, tasklet_local};
+    ///
+    /// tasklet_local! {
+    ///     static VISITS: Cell<u32> = Cell::new(0);
+    /// }
+    ///
+    /// dispatch(|| {
+    ///     VISITS.with(|visits| visits.set(visits.get() + 1));
+    ///     assert_eq!(VISITS.with(Cell::get), 1);
+    /// });
+    /// ```
+    ///
     /// # Panics
     ///
     /// On a plain thread, in a destructor that runs after the thread's values have been dropped.

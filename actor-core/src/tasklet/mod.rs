@@ -73,6 +73,15 @@ impl Tasklet {
     /// Spawns a tasklet that runs `f`, on the caller's worker. The caller goes on; the new one runs
     /// when its turn comes.
     ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let answer = Tasklet::spawn(|| 6 * 7);
+    ///     assert_eq!(answer.join().unwrap(), 42);
+    /// });
+    /// ```
+    ///
     /// # Panics
     ///
     /// If it cannot be spawned: there are too many, or no [`dispatch`](crate::dispatch) runs. Use
@@ -88,11 +97,30 @@ impl Tasklet {
     }
 
     /// Settings for a tasklet to be spawned.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let named = Tasklet::builder().name("reader").spawn(|| ()).unwrap();
+    ///     assert_eq!(named.name(), "reader");
+    /// });
+    /// ```
     pub fn builder() -> TaskletBuilder {
         TaskletBuilder::new()
     }
 
     /// A builder whose mailbox is settled: `Tasklet::builder().mailbox(mailbox)`.
+    ///
+    /// ```
+    /// use actor_core::{Mailbox, Overflow, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let outbox = Mailbox::bounded(1024, Overflow::Fail);
+    ///     let writer = Tasklet::with_mailbox(outbox).spawn(|| Tasklet::receive().count()).unwrap();
+    ///     assert_eq!(writer.join().unwrap(), 0);
+    /// });
+    /// ```
     pub fn with_mailbox(mailbox: Mailbox) -> TaskletBuilder {
         Tasklet::builder().mailbox(mailbox)
     }
@@ -100,6 +128,14 @@ impl Tasklet {
     // The current tasklet -----------------------------------------------------------------------
 
     /// The tasklet that the caller runs in.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     assert_eq!(Tasklet::current().name(), "main");
+    /// });
+    /// ```
     ///
     /// # Panics
     ///
@@ -109,12 +145,28 @@ impl Tasklet {
     }
 
     /// The tasklet that the caller runs in; `None` on a plain thread.
+    ///
+    /// ```
+    /// use actor_core::Tasklet;
+    ///
+    /// assert!(Tasklet::try_current().is_none()); // a plain thread
+    /// ```
     pub fn try_current() -> Option<Tasklet> {
         block::current().map(|core| Tasklet::new(core.strong()))
     }
 
     /// Lets the others run that are ready, and goes on after them. On a plain thread, as
     /// [`std::thread::yield_now`].
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let ready = Tasklet::spawn(|| ());
+    ///     Tasklet::yield_now(); // it has its turn, and ends
+    ///     assert!(!ready.is_alive());
+    /// });
+    /// ```
     #[inline]
     pub fn yield_now() {
         block::touch();
@@ -129,6 +181,17 @@ impl Tasklet {
     }
 
     /// Waits for `time`, never less. While the tasklet unwinds it returns at once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::{Tasklet, dispatch, time};
+    ///
+    /// dispatch(|| {
+    ///     let before = time::now();
+    ///     Tasklet::sleep(Duration::from_millis(2));
+    ///     assert!(time::now() - before >= Duration::from_millis(2));
+    /// });
+    /// ```
     pub fn sleep(time: Duration) {
         let Some(until) = time::after(time) else {
             // Beyond what the clock can tell: until a kill, or the deadline of a block around it.
@@ -145,6 +208,24 @@ impl Tasklet {
     }
 
     /// Whether the current tasklet has been asked to stop. `false` on a plain thread.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let counts = Tasklet::spawn(|| {
+    ///         let mut n = 0_u64;
+    ///         while !Tasklet::is_stopping() {
+    ///             n += 1;
+    ///             Tasklet::yield_now();
+    ///         }
+    ///         n
+    ///     });
+    ///     Tasklet::yield_now();
+    ///     counts.stop();
+    ///     assert!(counts.join().unwrap() > 0);
+    /// });
+    /// ```
     pub fn is_stopping() -> bool {
         block::current().is_some_and(Core::is_stopping)
     }
@@ -197,11 +278,43 @@ impl Tasklet {
     ///
     /// A tasklet takes messages of any class. Those that its receive loop has no arm for are dropped,
     /// counted and logged; hand out a [`recipient`](Self::recipient) where that matters.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let reader = Tasklet::spawn(|| Tasklet::receive_one().unwrap().downcast::<Note>().unwrap());
+    ///     reader.send(Note(1)).unwrap();
+    ///     assert_eq!(reader.join().unwrap(), Note(1));
+    /// });
+    /// # }
+    /// ```
     pub fn send<M: Message>(&self, message: M) -> Result<(), SendError<M>> {
         message::send(self, message)
     }
 
     /// Sends `message` without ever waiting; see [`Recipient::try_send`].
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Mailbox, Message, Overflow, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let busy = Tasklet::with_mailbox(Mailbox::bounded(1, Overflow::Block))
+    ///         .spawn(|| Tasklet::receive().count())
+    ///         .unwrap();
+    ///     busy.try_send(Note(1)).unwrap();
+    ///     assert!(busy.try_send(Note(2)).unwrap_err().is_full());
+    /// });
+    /// # }
+    /// ```
     pub fn try_send<M: Message>(&self, message: M) -> Result<(), SendError<M>> {
         message::try_send(self, message)
     }
@@ -210,11 +323,51 @@ impl Tasklet {
     ///
     /// A tasklet that calls itself gets [`CallError::Deadlock`]. Longer cycles of calls wait for
     /// ever unless one of them has a deadline.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{CallError, Message, Tasklet, dispatch, match_message};
+    /// #[derive(Message)]
+    /// #[message(reply = usize)]
+    /// struct Length(&'static str);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let server = Tasklet::spawn(|| {
+    ///         for message in Tasklet::receive() {
+    ///             match_message!(match message {
+    ///                 (Length(text), reply) => reply.send(text.len()),
+    ///             });
+    ///         }
+    ///     });
+    ///     assert_eq!(server.call(Length("four")), Ok(4));
+    ///     assert_eq!(Tasklet::current().call(Length("self")), Err(CallError::Deadlock));
+    /// });
+    /// # }
+    /// ```
     pub fn call<M: Message>(&self, message: M) -> Result<M::Reply, CallError> {
         message::call(self, message, None)
     }
 
     /// As [`call`](Self::call), for at most `limit`; see [`Recipient::call_timeout`].
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{CallError, Message, Tasklet, dispatch};
+    /// #[derive(Message)]
+    /// #[message(reply = usize)]
+    /// struct Length(&'static str);
+    /// # use std::time::Duration;
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let deaf = Tasklet::spawn(|| Tasklet::sleep(Duration::from_secs(60)));
+    ///     let late = deaf.call_timeout(Length("four"), Duration::from_millis(1));
+    ///     assert_eq!(late, Err(CallError::Timeout));
+    ///     deaf.kill();
+    /// });
+    /// # }
+    /// ```
     pub fn call_timeout<M: Message>(
         &self,
         message: M,
@@ -264,11 +417,43 @@ impl Tasklet {
     }
 
     /// Sends a message on as it came, with the right to answer it if it is a call.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let reader = Tasklet::spawn(|| Tasklet::receive_one().unwrap().is::<Note>());
+    ///     let to = reader.tasklet().clone();
+    ///     let proxy = Tasklet::spawn(move || to.forward(Tasklet::receive_one().unwrap()).unwrap());
+    ///     proxy.send(Note(1)).unwrap();
+    ///     assert!(reader.join().unwrap());
+    /// });
+    /// # }
+    /// ```
     pub fn forward(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
         self.core.send(envelope, Patience::Policy)
     }
 
     /// A reference through which only messages of the class `M` can be sent.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Recipient, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let me: Recipient<Note> = Tasklet::current().recipient();
+    ///     me.send(Note(1)).unwrap();
+    ///     assert_eq!(Tasklet::pending(), 1);
+    /// });
+    /// # }
+    /// ```
     pub fn recipient<M: Message>(&self) -> Recipient<M> {
         self.into()
     }
@@ -276,27 +461,74 @@ impl Tasklet {
     // Identity ----------------------------------------------------------------------------------
 
     /// Its identity.
+    ///
+    /// ```
+    /// use actor_core::{Pid, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     assert_eq!(Some(Tasklet::current().pid()), Pid::current());
+    /// });
+    /// ```
     pub fn pid(&self) -> Pid {
         self.core.pid
     }
 
     /// What it is called: after its function, or as the builder was told.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     fn reader() {}
+    ///     assert_eq!(Tasklet::spawn(reader).name(), "reader");
+    /// });
+    /// ```
     pub fn name(&self) -> &str {
         self.core.name()
     }
 
     /// Whether it has not ended yet.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let brief = Tasklet::spawn(|| ());
+    ///     assert!(brief.is_alive()); // it has not had its turn yet
+    ///     brief.join().unwrap();
+    ///     assert!(!brief.is_alive());
+    /// });
+    /// ```
     pub fn is_alive(&self) -> bool {
         !self.core.has_ended()
     }
 
     /// The tasklet that spawned it, or the nearest of that one's ancestors that lives; `None` for the
     /// main tasklet, and for those that plain threads spawned.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let child = Tasklet::spawn(|| ());
+    ///     assert_eq!(child.parent(), Some(Tasklet::current()));
+    ///     assert_eq!(Tasklet::current().parent(), None);
+    /// });
+    /// ```
     pub fn parent(&self) -> Option<Tasklet> {
         Family::parent(&self.core).map(Tasklet::new)
     }
 
     /// Its children that live, in the order in which they were spawned.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let child = Tasklet::spawn(|| ());
+    ///     assert_eq!(Tasklet::current().children(), [child.tasklet().clone()]);
+    /// });
+    /// ```
     pub fn children(&self) -> Vec<Tasklet> {
         Family::children(&self.core)
             .into_iter()
@@ -322,6 +554,19 @@ impl Tasklet {
     }
 
     /// A reference that does not keep the receive loop going.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let loops = Tasklet::spawn(|| Tasklet::receive().count());
+    ///     let weak = loops.downgrade();
+    ///     drop(loops); // nobody can send any more: the loop ends
+    ///     while weak.upgrade().is_some() {
+    ///         Tasklet::yield_now();
+    ///     }
+    /// });
+    /// ```
     pub fn downgrade(&self) -> WeakTasklet {
         WeakTasklet {
             core: Arc::downgrade(&self.core),
@@ -332,6 +577,16 @@ impl Tasklet {
     ///
     /// As with [`join`](JoinHandle::join), a caller that is asked to stop passes that on. Unlike there,
     /// the reference it is called on counts: it keeps a receive loop going.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let tasklet = Tasklet::spawn(|| ()).tasklet().clone();
+    ///     tasklet.wait();
+    ///     assert!(!tasklet.is_alive());
+    /// });
+    /// ```
     pub fn wait(&self) {
         self.wait_for_end(None)
             .unwrap_or_else(|interrupt| interrupt.raise("wait"));
@@ -339,6 +594,16 @@ impl Tasklet {
 
     /// Waits until it has ended, for at most `limit`; at once, as far as waiting goes, while the
     /// caller unwinds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::{Tasklet, TimedOut, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let loops = Tasklet::spawn(|| Tasklet::receive().count());
+    ///     assert_eq!(loops.wait_timeout(Duration::from_millis(1)), Err(TimedOut));
+    /// });
+    /// ```
     pub fn wait_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
         self.wait_for_end(time::after(limit)).map_err(|_| TimedOut)
     }
@@ -360,6 +625,19 @@ impl Tasklet {
     /// [`is_stopping`](Self::is_stopping) tells it in other places. When it has ended, its children
     /// are asked, and so on down the tree. Stopping is not a message, so no catch-all arm can swallow
     /// it. What neither receives nor asks runs on.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let loops = Tasklet::spawn(|| {
+    ///         Tasklet::receive().for_each(drop);
+    ///         "said goodbye"
+    ///     });
+    ///     loops.stop();
+    ///     assert_eq!(loops.join().unwrap(), "said goodbye");
+    /// });
+    /// ```
     pub fn stop(&self) {
         self.core.stop();
     }
@@ -369,6 +647,17 @@ impl Tasklet {
     ///
     /// One that waits is woken for it. One that computes without an operation runs on until it comes
     /// to one. Killing the current tasklet unwinds at its next operation, not here.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::{JoinError, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let sleeper = Tasklet::spawn(|| Tasklet::sleep(Duration::from_secs(60)));
+    ///     sleeper.kill();
+    ///     assert!(matches!(sleeper.join(), Err(JoinError::Killed)));
+    /// });
+    /// ```
     pub fn kill(&self) {
         self.core.kill();
     }
@@ -433,6 +722,15 @@ impl WeakTasklet {
     /// The tasklet, unless it has ended.
     ///
     /// If no other reference was left, its receive loop may have ended already, and it with it soon.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let me = Tasklet::current();
+    ///     assert_eq!(me.downgrade().upgrade(), Some(me));
+    /// });
+    /// ```
     pub fn upgrade(&self) -> Option<Tasklet> {
         let core = self.core.upgrade()?;
         (!core.has_ended()).then(|| Tasklet::new(core))

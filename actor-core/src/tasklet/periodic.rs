@@ -18,6 +18,17 @@ pub const REPEAT_PAUSE: Duration = Duration::from_secs(1);
 
 impl Tasklet {
     /// Spawns a tasklet that runs `f` once, `wait` from now.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let (tell, told) = std::sync::mpsc::channel();
+    ///     Tasklet::later(Duration::from_millis(1), move || tell.send("now").unwrap()).join().unwrap();
+    ///     assert_eq!(told.recv(), Ok("now"));
+    /// });
+    /// ```
     pub fn later<F>(wait: Duration, f: F) -> JoinHandle<()>
     where
         F: FnOnce() + Send + 'static,
@@ -63,6 +74,20 @@ impl Tasklet {
     /// Each run is due at a multiple of the period since the start, so that delays do not add up.
     /// Runs that have been missed because `f` took too long are left out, not made up for.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let (tell, told) = std::sync::mpsc::channel();
+    ///     let frames = Tasklet::rate(1000.0, move || drop(tell.send(())));
+    ///     while told.try_iter().count() == 0 {
+    ///         Tasklet::sleep(Duration::from_millis(1));
+    ///     }
+    ///     frames.stop();
+    /// });
+    /// ```
+    ///
     /// # Panics
     ///
     /// If `per_second` is not a positive, finite number.
@@ -92,6 +117,18 @@ impl Tasklet {
 
     /// Spawns a tasklet that runs `f`, and again when it returns; after a panic, which is logged, with
     /// a pause of [`REPEAT_PAUSE`]. It ends when it is asked to stop or killed.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let (tell, told) = std::sync::mpsc::channel();
+    ///     let worker = Tasklet::repeat(move || drop(tell.send("a round")));
+    ///     Tasklet::yield_now();
+    ///     worker.stop();
+    ///     assert_eq!(told.recv(), Ok("a round"));
+    /// });
+    /// ```
     pub fn repeat<F>(mut f: F) -> JoinHandle<()>
     where
         F: FnMut() + Send + 'static,

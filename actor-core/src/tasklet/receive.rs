@@ -51,6 +51,20 @@ impl Tasklet {
 
     /// Waits for one message; [`ReceiveError::Stopped`] says that none can come any more.
     ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     Tasklet::current().send(Note(1)).unwrap();
+    ///     assert!(Tasklet::receive_one().unwrap().is::<Note>());
+    /// });
+    /// # }
+    /// ```
+    ///
     /// # Panics
     ///
     /// Outside a tasklet.
@@ -61,6 +75,16 @@ impl Tasklet {
 
     /// Waits for one message for at most `limit`.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::{ReceiveError, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let nothing = Tasklet::receive_timeout(Duration::from_millis(1));
+    ///     assert_eq!(nothing.unwrap_err(), ReceiveError::Timeout);
+    /// });
+    /// ```
+    ///
     /// # Panics
     ///
     /// Outside a tasklet.
@@ -69,6 +93,14 @@ impl Tasklet {
     }
 
     /// The next message, if there is one.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     assert!(Tasklet::try_receive().is_none());
+    /// });
+    /// ```
     ///
     /// # Panics
     ///
@@ -79,6 +111,20 @@ impl Tasklet {
     }
 
     /// How many messages wait in the current tasklet's mailbox.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// #[derive(Message, Debug, PartialEq)]
+    /// struct Note(u8);
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     Tasklet::current().send(Note(1)).unwrap();
+    ///     assert_eq!(Tasklet::pending(), 1);
+    /// });
+    /// # }
+    /// ```
     ///
     /// # Panics
     ///

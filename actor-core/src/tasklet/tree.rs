@@ -38,6 +38,18 @@ impl Tree {
     }
 
     /// The tasklets, parents before their children, each with its depth below the root.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let child = Tasklet::builder().name("child").spawn(|| ()).unwrap();
+    ///     let tree = Tasklet::current().tree();
+    ///     let names: Vec<_> = tree.iter().map(|(depth, tasklet)| (depth, tasklet.name().to_owned())).collect();
+    ///     assert_eq!(names, [(0, "main".into()), (1, "child".into())]);
+    ///     drop(child);
+    /// });
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = (usize, Tasklet)> + '_ {
         self.members
             .iter()
