@@ -74,6 +74,54 @@
 //! only one class will do, pass a [`Recipient`] and let the compiler check it; for one message to
 //! many, there is [`Group`].
 //!
+//! # Actors
+//!
+//! A tasklet holds its stack for as long as it lives. An [`Actor`] is a value and a mailbox: it holds
+//! none between messages, so a million of them fit on one machine. It has a [`Handler`] for each class
+//! of message, which the compiler checks at every [`send`](Addr::send); and a handler may wait like any
+//! tasklet.
+//!
+//! ```
+//! use concurrence::{Actor, Addr, CallError, Context, Handler, Message, dispatch};
+//!
+//! struct Counter {
+//!     value: u64,
+//! }
+//!
+//! #[derive(Message)]
+//! struct Add(u64);
+//!
+//! #[derive(Message)]
+//! #[message(reply = u64)]
+//! struct Get;
+//!
+//! impl Actor for Counter {}
+//!
+//! impl Handler<Add> for Counter {
+//!     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) {
+//!         self.value += n;
+//!     }
+//! }
+//!
+//! impl Handler<Get> for Counter {
+//!     fn handle(&mut self, _: Get, _: &mut Context<Self>) -> u64 {
+//!         self.value
+//!     }
+//! }
+//!
+//! # let code =
+//! dispatch(|| -> Result<(), CallError> {
+//!     let counter = Addr::spawn(Counter { value: 0 });
+//!     counter.send(Add(3))?;
+//!     assert_eq!(counter.call(Get)?, 3);
+//!     Ok(())
+//! });
+//! # assert_eq!(code, std::process::ExitCode::SUCCESS);
+//! ```
+//!
+//! [`Addr::monitor`] and [`Addr::link`] tell when one ends and why; a [`Supervisor`] starts its
+//! children again.
+//!
 //! # Ends
 //!
 //! Receive loops end when nobody is left who could send, so most tasklets need no order to stop.
@@ -135,7 +183,8 @@
 
 // Programs, and the tasklets they are made of.
 pub use actor_core::{
-    DEFAULT_GRACE, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch, is_shutting_down, quit,
+    DEFAULT_GRACE, DEFAULT_HOLD_WARNING, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch,
+    is_shutting_down, quit,
 };
 pub use actor_core::{
     JoinHandle, KillOnDrop, LocalKey, Placement, REPEAT_PAUSE, Tasklet, TaskletBuilder, Tree,
@@ -144,8 +193,15 @@ pub use actor_core::{
 
 // Messages, who they are sent to, and how they are told apart.
 pub use actor_core::{
-    Destination, Dropped, Envelope, Group, Mailbox, Message, Messages, Overflow, Pid, Receiver,
-    Recipient, ReplyTo, Unmatched, dropped, match_message,
+    DeadLetter, DeadLetterCause, DeadLetterSubscription, Destination, Dropped, Envelope, Group,
+    Mailbox, Message, Messages, Overflow, Pid, Receiver, Recipient, ReplyTo, Unmatched, dropped,
+    match_message, subscribe_dead_letters,
+};
+
+// Actors, and who watches whom.
+pub use actor_core::{
+    Accepts, Actor, Addr, AddrBuilder, Child, Context, DEFAULT_SHUTDOWN, Exit, ExitReason, Handler,
+    IntensityExceeded, Monitor, Restart, Shutdown, Supervisor, WeakAddr,
 };
 
 // Deadlines.
@@ -191,7 +247,9 @@ pub mod net {
 /// # assert_eq!(code, std::process::ExitCode::SUCCESS);
 /// ```
 pub mod prelude {
-    pub use crate::{Message, Recipient, Tasklet, dispatch, match_message};
+    pub use crate::{
+        Actor, Addr, Context, Handler, Message, Recipient, Tasklet, dispatch, match_message,
+    };
 }
 
 #[doc(hidden)]

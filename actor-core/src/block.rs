@@ -17,7 +17,7 @@ use std::time::Instant;
 use crate::tasklet::core::Core;
 use crate::timeout::{self, ScopeId};
 use crate::waiter::{ThreadParker, Waiter};
-use crate::{TimedOut, Unwinding, runtime, time, timers, worker};
+use crate::{CallError, TimedOut, Unwinding, runtime, time, timers, worker};
 
 /// What a tasklet waits for, as [`Tasklet::tree`](crate::Tasklet::tree) shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,9 @@ pub(crate) enum Interrupt {
     Unwinding,
     /// Its tasklet has been asked to stop, and it wanted to know.
     Stopping,
+    /// It would have to wait in an actor's handler, and no stack was to be had for those who are to end
+    /// the wait.
+    Exhausted,
     /// It would have to wait on a worker's thread outside any tasklet, where nothing can wait.
     Outside,
 }
@@ -63,6 +66,7 @@ impl Interrupt {
             Interrupt::Expired(scope) => timeout::raise(scope),
             Interrupt::Unwinding => panic!("{operation}: {Unwinding}"),
             Interrupt::Outside => panic!("{operation} outside a tasklet on a worker's thread"),
+            Interrupt::Exhausted => panic!("{operation}: {}", CallError::Exhausted),
             Interrupt::TimedOut | Interrupt::Stopping => {
                 unreachable!("{operation} was given no deadline and did not ask for stops")
             }
@@ -74,6 +78,7 @@ impl Interrupt {
         match self {
             Interrupt::TimedOut | Interrupt::Expired(_) => TimedOut.into(),
             Interrupt::Unwinding => Unwinding.into(),
+            Interrupt::Exhausted => CallError::Exhausted.into(),
             Interrupt::Stopping => std::io::Error::other("the tasklet has been asked to stop"),
             Interrupt::Outside => {
                 std::io::Error::other("nothing can wait on a worker's thread outside a tasklet")
@@ -113,6 +118,11 @@ pub(crate) fn current<'a>() -> Option<&'a Core> {
     }
 }
 
+/// The same, unless it is a carrier that stands for an actor.
+pub(crate) fn tasklet<'a>() -> Option<&'a Core> {
+    current().filter(|core| core.acting().is_none())
+}
+
 impl Here<'_> {
     /// Counts an operation, and carries out a kill.
     fn touch(&self) {
@@ -134,6 +144,15 @@ impl Here<'_> {
             core.yield_now(local);
             core.check_kill(local);
         }
+    }
+}
+
+/// Until when the handler in which the caller runs must have answered, if that is known.
+pub(crate) fn answer_by() -> Option<Instant> {
+    match here() {
+        // SAFETY: the tasklet itself.
+        Here::Tasklet(_, core) => unsafe { core.home_state() }.answer_by.get(),
+        Here::Driver | Here::Thread => None,
     }
 }
 
@@ -159,7 +178,13 @@ pub(crate) fn waiter() -> Result<Waiter, Interrupt> {
         return Err(Interrupt::Unwinding);
     }
     match here() {
-        Here::Tasklet(_, core) => Ok(Waiter::Tasklet(core.strong())),
+        Here::Tasklet(local, core) => {
+            // In a handler: whoever is to end the wait may need a carrier.
+            if core.acting().is_some() && local.reserve_carrier().is_err() {
+                return Err(Interrupt::Exhausted);
+            }
+            Ok(Waiter::Tasklet(core.strong()))
+        }
         Here::Driver => Err(Interrupt::Outside),
         Here::Thread => Ok(Waiter::Thread(ThreadParker::current())),
     }
@@ -226,7 +251,7 @@ pub(crate) fn wait_until<T>(
         }
         if let Here::Tasklet(_, core) = here
             && wait.or_stop
-            && core.is_stopping()
+            && core.is_asked_to_stop()
         {
             return Err(Interrupt::Stopping);
         }
@@ -237,6 +262,9 @@ pub(crate) fn wait_until<T>(
             Here::Tasklet(local, core) => {
                 if timer.is_none() {
                     timer = deadline.map(|at| Alarm::set(local, core, at));
+                }
+                if core.acting().is_some() && local.reserve_carrier().is_err() {
+                    return Err(Interrupt::Exhausted);
                 }
                 core.park(local, wait.what);
                 core.check_kill(local);
@@ -282,7 +310,7 @@ pub(crate) fn raise_kill() -> ! {
 pub(crate) fn die(why: &str) -> ! {
     let name = match worker::local().and_then(worker::Local::current) {
         // SAFETY: see `here`.
-        Some(core) => unsafe { NonNull::as_ref(&core) }.name().to_owned(),
+        Some(core) => unsafe { NonNull::as_ref(&core) }.acting_name().to_owned(),
         None => "none".to_owned(),
     };
     // The one place beside the stack overflow where a library may write to standard error: nothing

@@ -7,15 +7,19 @@
 use std::any::{TypeId, type_name};
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::thread::panicking;
+use std::time::Instant;
 
+use crate::actor::cell::{self, ActorCell};
+use crate::actor::{Accepts, Actor};
+use crate::dead_letters::{self, DeadLetterCause};
 use crate::queue::{Kind, Link};
-use crate::reply::{self, Answers, Reply, ReplyCell, ReplyTo};
+use crate::reply::{self, Reply, ReplyTo, Share, Shared, Standing};
 use crate::waiter::Waiter;
-use crate::{CallError, Message, recycle};
+use crate::{CallError, Exit, ExitReason, Message, Pid, counters, recycle};
 
 #[repr(C)]
 struct Header {
@@ -28,10 +32,14 @@ struct Class {
     id: TypeId,
     name: fn() -> &'static str,
     called: bool,
+    /// Word from the runtime, which takes no room in a mailbox.
+    system: bool,
     /// Drops the envelope's share; the error is what a call gets that has not been answered.
     discard: unsafe fn(NonNull<Header>, Option<CallError>),
-    /// Whether a call's caller has given up.
-    is_given_up: unsafe fn(NonNull<Header>) -> bool,
+    /// How a call stands.
+    standing: unsafe fn(NonNull<Header>) -> Option<NonNull<Standing>>,
+    /// Has the actor whose mailbox it was in handle it; uses the envelope's share up.
+    handle: unsafe fn(NonNull<Header>, &ActorCell),
 }
 
 #[repr(C)]
@@ -43,9 +51,10 @@ struct Sent<M> {
 #[repr(C)]
 struct Called<M: Message> {
     header: Header,
+    /// The cell for the answer. The envelope, the caller and the right to answer have a share each.
+    call: Shared<M::Reply>,
     /// The envelope's alone.
     part: UnsafeCell<EnvelopePart<M>>,
-    cell: ReplyCell<M::Reply>,
 }
 
 struct EnvelopePart<M> {
@@ -55,16 +64,35 @@ struct EnvelopePart<M> {
 }
 
 // SAFETY: `part` is reached through the envelope alone, of which there is one, and which is dropped
-// or emptied by whoever owns it; the other owners (the caller, a `ReplyTo`) reach only `cell`, which
+// or emptied by whoever owns it; the other owners (the caller, a `ReplyTo`) reach only `call`, which
 // is Sync. The message moves between threads with the envelope and is `Send`. The link in the header
 // is the queue's while the envelope is queued.
 unsafe impl<M: Message> Sync for Called<M> {}
 // SAFETY: as above; nothing in it is bound to a thread.
 unsafe impl<M: Message> Send for Called<M> {}
 
-impl<M: Message> Answers<M::Reply> for Called<M> {
-    fn cell(&self) -> &ReplyCell<M::Reply> {
-        &self.cell
+impl<M: Message> Called<M> {
+    /// The cell in a node.
+    ///
+    /// # Safety
+    ///
+    /// `node` begins a live `Called<M>`.
+    unsafe fn call(node: NonNull<Header>) -> NonNull<Shared<M::Reply>> {
+        let called = node.cast::<Called<M>>().as_ptr();
+        // SAFETY: in bounds, as the caller promises; never null.
+        unsafe { NonNull::new_unchecked(&raw mut (*called).call) }
+    }
+
+    /// # Safety
+    ///
+    /// `call` is the cell in a node of this type, with the right to use all of the node, in which nobody
+    /// has a share any more.
+    unsafe fn free(call: NonNull<Shared<M::Reply>>) {
+        // SAFETY: the node begins so many bytes before its cell; it was allocated by `Envelope::call`.
+        unsafe {
+            let node = call.byte_sub(mem::offset_of!(Called<M>, call));
+            recycle::free(node.cast::<Called<M>>());
+        }
     }
 }
 
@@ -73,19 +101,147 @@ trait Classes: Message {
         id: TypeId::of::<Self>(),
         name: type_name::<Self>,
         called: false,
+        system: false,
         discard: discard_sent::<Self>,
-        is_given_up: |_| false,
+        standing: |_| None,
+        handle: |_, _| unreachable!("a tasklet's message has no handler"),
     };
     const CALLED: Class = Class {
         id: TypeId::of::<Self>(),
         name: type_name::<Self>,
         called: true,
+        system: false,
         discard: discard_called::<Self>,
-        is_given_up: is_given_up::<Self>,
+        standing: standing::<Self>,
+        ..Self::SENT
     };
 }
 
 impl<M: Message> Classes for M {}
+
+/// The classes of messages to actors, which know how to handle them.
+struct Addressed<A, M>(PhantomData<(A, M)>);
+
+impl<A: Accepts<M>, M: Message> Addressed<A, M> {
+    const SENT: Class = Class {
+        handle: handle_sent::<A, M>,
+        ..<M as Classes>::SENT
+    };
+    const CALLED: Class = Class {
+        handle: handle_called::<A, M>,
+        ..<M as Classes>::CALLED
+    };
+}
+
+/// # Safety
+///
+/// As for [`discard_sent`]; the caller is the carrier of `actor`, which is an `A`.
+unsafe fn handle_sent<A: Accepts<M>, M: Message>(node: NonNull<Header>, actor: &ActorCell) {
+    // SAFETY: it was allocated for this type by `Envelope::new`.
+    let sent = unsafe { recycle::take(node.cast::<Sent<M>>()) };
+    if let Some(message) = sent.message {
+        // SAFETY: as the caller promises.
+        let (value, mut context) = unsafe { cell::parts::<A>(NonNull::from(actor)) };
+        value.accept(message, ReplyTo::nobody(), &mut context);
+    }
+}
+
+/// Word of ends, to tasklets and to actors.
+struct Exits<A>(PhantomData<A>);
+
+impl Exits<()> {
+    const TO_TASKLET: Class = Class {
+        system: true,
+        ..<Exit as Classes>::SENT
+    };
+}
+
+impl<A: Actor> Exits<A> {
+    const TO_ACTOR: Class = Class {
+        handle: handle_exit::<A>,
+        ..Exits::TO_TASKLET
+    };
+}
+
+/// A request to stop, to a supervised actor.
+#[derive(Debug)]
+struct Stop;
+
+impl Message for Stop {
+    type Reply = ();
+}
+
+struct Stops;
+
+impl Stops {
+    const CLASS: Class = Class {
+        system: true,
+        handle: |node, actor| {
+            // SAFETY: as for `handle_sent`.
+            unsafe { recycle::free(node.cast::<Sent<Stop>>()) };
+            actor.end_with(ExitReason::Stopped);
+        },
+        ..<Stop as Classes>::SENT
+    };
+}
+
+/// # Safety
+///
+/// As for [`handle_sent`].
+unsafe fn handle_exit<A: Actor>(node: NonNull<Header>, actor: &ActorCell) {
+    // SAFETY: it was allocated for this type by `Envelope::new`.
+    let sent = unsafe { recycle::take(node.cast::<Sent<Exit>>()) };
+    if let Some(exit) = sent.message {
+        // SAFETY: as the caller promises.
+        let (value, mut context) = unsafe { cell::parts::<A>(NonNull::from(actor)) };
+        value.exited(exit, &mut context);
+    }
+}
+
+/// # Safety
+///
+/// As for [`discard_called`]; the caller is the carrier of `actor`, which is an `A`.
+unsafe fn handle_called<A: Accepts<M>, M: Message>(node: NonNull<Header>, actor: &ActorCell) {
+    // SAFETY: the part is the envelope's, and this is the envelope; no reference into it is alive.
+    let part = unsafe { &mut *node.cast::<Called<M>>().as_ref().part.get() };
+    // SAFETY: the envelope's share, which becomes that of the right to answer.
+    let share = unsafe { Share::new(Called::<M>::call(node)) };
+    if let Some(message) = part.message.take() {
+        if A::HANDS_ON {
+            share.hand_on();
+        }
+        let _deadline = share.deadline().map(|at| DeadlineOfAnswer::set(actor, at));
+        let reply = ReplyTo::new(share);
+        // SAFETY: as the caller promises.
+        let (value, mut context) = unsafe { cell::parts::<A>(NonNull::from(actor)) };
+        value.accept(message, reply, &mut context);
+    }
+}
+
+/// A deadline that calls in a handler have, since the answer depends on theirs.
+struct DeadlineOfAnswer<'a>(&'a ActorCell);
+
+impl<'a> DeadlineOfAnswer<'a> {
+    /// For the carrier of `actor`.
+    fn set(actor: &'a ActorCell, at: Instant) -> Self {
+        DeadlineOfAnswer::put(actor, Some(at));
+        DeadlineOfAnswer(actor)
+    }
+
+    fn put(actor: &ActorCell, at: Option<Instant>) {
+        // SAFETY: the caller is the carrier.
+        if let Some(carrier) = unsafe { actor.carrier() } {
+            // SAFETY: as above.
+            unsafe { carrier.home_state() }.answer_by.set(at);
+        }
+    }
+}
+
+impl Drop for DeadlineOfAnswer<'_> {
+    fn drop(&mut self) {
+        DeadlineOfAnswer::put(self.0, None);
+    }
+}
 
 /// # Safety
 ///
@@ -99,15 +255,15 @@ unsafe fn discard_sent<M: Message>(node: NonNull<Header>, _: Option<CallError>) 
 ///
 /// `node` is the envelope's share of a `Called<M>`, which is used up.
 unsafe fn discard_called<M: Message>(node: NonNull<Header>, error: Option<CallError>) {
-    // SAFETY: it came from `Arc::into_raw` in `Envelope::call`.
-    let called = unsafe { Arc::from_raw(node.cast::<Called<M>>().as_ptr()) };
     // SAFETY: the part is the envelope's, and this is the envelope; no reference into it is alive.
-    let part = unsafe { &mut *called.part.get() };
+    let part = unsafe { &mut *node.cast::<Called<M>>().as_ref().part.get() };
+    // SAFETY: the envelope's share, which lasts to the end of this function.
+    let share = unsafe { Share::new(Called::<M>::call(node)) };
     // The message does not wait for the caller's share to go.
     let message = part.message.take();
     let taken = message.is_none();
     if mem::take(&mut part.unanswered) {
-        let mut reply = Some(ReplyTo::new(called as Arc<dyn Answers<M::Reply>>));
+        let mut reply = Some(ReplyTo::new(share));
         match error {
             Some(error) => reply.take().into_iter().for_each(|reply| reply.fail(error)),
             // The arm that took the message has run to its end: that is the answer, if `()` is.
@@ -121,11 +277,10 @@ unsafe fn discard_called<M: Message>(node: NonNull<Header>, error: Option<CallEr
 /// # Safety
 ///
 /// `node` begins a live `Called<M>`.
-unsafe fn is_given_up<M: Message>(node: NonNull<Header>) -> bool {
+unsafe fn standing<M: Message>(node: NonNull<Header>) -> Option<NonNull<Standing>> {
     // SAFETY: as the caller promises.
-    unsafe { node.cast::<Called<M>>().as_ref() }
-        .cell
-        .is_given_up()
+    let called = unsafe { node.cast::<Called<M>>().as_ref() };
+    Some(NonNull::from(&called.call.cell.standing))
 }
 
 /// A message of any class, as it comes out of a mailbox.
@@ -175,8 +330,46 @@ impl Envelope {
         }
     }
 
+    /// Word of an end to an actor of the type `A`.
+    pub(crate) fn exit<A: Actor>(exit: Exit) -> Envelope {
+        let mut envelope = Envelope::new(exit);
+        envelope.set_class(&Exits::<A>::TO_ACTOR);
+        envelope
+    }
+
+    /// A request to an actor to stop, after what is in its mailbox.
+    pub(crate) fn stop() -> Envelope {
+        let mut envelope = Envelope::new(Stop);
+        envelope.set_class(&Stops::CLASS);
+        envelope
+    }
+
+    /// Word of an end to a tasklet.
+    pub(crate) fn exit_to_tasklet(exit: Exit) -> Envelope {
+        let mut envelope = Envelope::new(exit);
+        envelope.set_class(&Exits::TO_TASKLET);
+        envelope
+    }
+
+    /// Whether it comes from the runtime, and takes no room in a mailbox.
+    pub(crate) fn is_system(&self) -> bool {
+        self.header().class.system
+    }
+
+    fn set_class(&mut self, class: &'static Class) {
+        debug_assert!(self.header().class.id == class.id);
+        // SAFETY: the envelope's owner alone changes the header, and no reference into it is alive.
+        unsafe { (*self.node.as_ptr()).class = class };
+    }
+
     /// A message with the right to answer it, and the end where the answer comes out.
-    pub(crate) fn call<M: Message>(message: M, caller: Waiter) -> (Envelope, Reply<M::Reply>) {
+    ///
+    /// `deadline` is for the receiver to know.
+    pub(crate) fn call<M: Message>(
+        message: M,
+        caller: Waiter,
+        deadline: Option<Instant>,
+    ) -> (Envelope, Reply<M::Reply>) {
         let header = Header {
             link: Link::new(Kind::Envelope),
             class: &<M as Classes>::CALLED,
@@ -185,17 +378,17 @@ impl Envelope {
             message: Some(message),
             unanswered: true,
         };
-        let cell = ReplyCell::new(caller);
-        let called = Arc::new(Called {
+        // The envelope's share and the caller's.
+        let call = Shared::new(caller, deadline, 2, Called::<M>::free);
+        let called = Called {
             header,
+            call,
             part: UnsafeCell::new(part),
-            cell,
-        });
-        let reply = Reply::new(called.clone());
-        let node = Arc::into_raw(called).cast_mut();
-        // SAFETY: `Arc::into_raw` never gives null.
-        let node = unsafe { NonNull::new_unchecked(node) };
-        (Envelope { node: node.cast() }, reply)
+        };
+        let node = recycle::allocate(called).cast();
+        // SAFETY: the node has just been made, and this is the caller's share.
+        let reply = Reply::new(unsafe { Share::new(Called::<M>::call(node)) });
+        (Envelope { node }, reply)
     }
 
     fn header(&self) -> &Header {
@@ -383,13 +576,13 @@ impl Envelope {
         if !self.is::<M>() || !self.is_call() || !mem::take(&mut self.part_mut::<M>().unanswered) {
             return None;
         }
-        let called: *const Called<M> = self.node.cast().as_ptr();
-        // SAFETY: the node is a `Called<M>` in an `Arc`, of which the envelope keeps its own share.
-        let called = unsafe {
-            Arc::increment_strong_count(called);
-            Arc::from_raw(called)
+        // SAFETY: the node is a `Called<M>`, in which the envelope keeps its own share.
+        let share = unsafe {
+            let call = Called::<M>::call(self.node);
+            call.as_ref().add_share();
+            Share::new(call)
         };
-        Some(ReplyTo::new(called))
+        Some(ReplyTo::new(share))
     }
 
     /// Puts back what [`take_reply`](Self::take_reply) of this envelope gave. Drops anything else.
@@ -398,7 +591,7 @@ impl Envelope {
             // SAFETY: the class says that the node is a `Called<M>`, which lives as long as the
             // envelope's share of it.
             let called = unsafe { self.node.cast::<Called<M>>().as_ref() };
-            reply.goes_to(&called.cell)
+            reply.goes_to(&called.call.cell)
         };
         if !own {
             // A right to answer nobody, or another call, which so learns that it is not answered.
@@ -416,10 +609,57 @@ impl Envelope {
         unsafe { &mut *self.node.cast::<Called<M>>().as_ref().part.get() }
     }
 
+    /// Makes it a message to an actor of the type `A`.
+    pub(crate) fn address_to<A: Accepts<M>, M: Message>(&mut self) {
+        let class = if self.is_call() {
+            &Addressed::<A, M>::CALLED
+        } else {
+            &Addressed::<A, M>::SENT
+        };
+        self.set_class(class);
+    }
+
+    /// Has `actor` handle it.
+    ///
+    /// # Safety
+    ///
+    /// The message is [addressed to](Self::address_to) the actor's type, and the caller is its carrier.
+    pub(crate) unsafe fn handle(self, actor: &ActorCell) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the function is the one for this node, and the share is not used again.
+        unsafe { (this.header().class.handle)(this.node, actor) };
+    }
+
     /// Whether this is a call whose caller has given up.
     pub(crate) fn is_given_up(&self) -> bool {
-        // SAFETY: the function is the one for this node.
-        unsafe { (self.header().class.is_given_up)(self.node) }
+        self.standing().is_some_and(Standing::is_given_up)
+    }
+
+    /// It leaves the hands of the runtime, and with it the right to answer.
+    pub(crate) fn hand_on(&self) {
+        if let Some(standing) = self.standing() {
+            standing.hand_on();
+        }
+    }
+
+    fn standing(&self) -> Option<&Standing> {
+        // SAFETY: the function is the one for this node, and what it gives is in the node, which lives
+        // as long as this share of it.
+        unsafe { (self.header().class.standing)(self.node).map(|standing| standing.as_ref()) }
+    }
+
+    /// The owner of the mailbox that it is in, `to`, has ended: a call ends with that, what was sent
+    /// becomes a dead letter.
+    pub(crate) fn abandon(self, to: Pid, name: &str) {
+        if self.is_system() {
+            return;
+        }
+        counters::UNDELIVERED.add(1);
+        if self.is_call() {
+            self.fail(CallError::Ended);
+        } else {
+            dead_letters::publish(self, to, name, DeadLetterCause::Ended);
+        }
     }
 
     /// Drops the message; if it is a call, that ends with `error`.

@@ -459,6 +459,8 @@ pub enum JoinError {
     Taken,
     /// It has not ended, and the tasklet that joins it is unwinding and so must not wait.
     Unwinding,
+    /// It has not ended, and an actor's handler cannot wait for it, because no more tasklets may exist.
+    Exhausted,
 }
 
 impl fmt::Display for JoinError {
@@ -469,6 +471,9 @@ impl fmt::Display for JoinError {
             JoinError::Timeout => f.write_str("timed out joining a tasklet"),
             JoinError::Taken => f.write_str("the tasklet's result was already taken"),
             JoinError::Unwinding => f.write_str("joining a tasklet while unwinding"),
+            JoinError::Exhausted => {
+                f.write_str("no tasklet is left to run others while a handler joins one")
+            }
         }
     }
 }
@@ -479,6 +484,7 @@ impl From<JoinError> for io::Error {
     fn from(error: JoinError) -> io::Error {
         let kind = match error {
             JoinError::Timeout => io::ErrorKind::TimedOut,
+            JoinError::Exhausted => io::ErrorKind::QuotaExceeded,
             JoinError::Panicked(_)
             | JoinError::Killed
             | JoinError::Taken

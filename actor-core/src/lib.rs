@@ -21,11 +21,15 @@ compile_error!(
 #[cfg(not(target_os = "linux"))]
 compile_error!("Concurrence runs on Linux so far: its reactor is built on epoll.");
 
+mod actor;
 mod block;
 mod contain;
 mod counters;
+mod dead_letters;
+mod deadlock;
 mod envelope;
 mod error;
+mod exit;
 mod group;
 mod home;
 mod line;
@@ -46,6 +50,7 @@ mod stacks;
 mod substrate;
 pub mod sync;
 mod tasklet;
+mod ticks;
 pub mod time;
 mod timeout;
 mod timers;
@@ -55,13 +60,21 @@ mod waiter;
 mod wake;
 mod worker;
 
+pub use actor::{
+    Accepts, Actor, Addr, AddrBuilder, Child, Context, DEFAULT_SHUTDOWN, Handler,
+    IntensityExceeded, Restart, Shutdown, Supervisor, WeakAddr,
+};
 pub use actor_core_macros::Message;
 pub use counters::{Dropped, dropped};
+pub use dead_letters::{
+    DeadLetter, DeadLetterCause, DeadLetterSubscription, subscribe_dead_letters,
+};
 pub use envelope::Envelope;
 pub use error::{
     BoxError, CallError, JoinError, Panic, ReceiveError, RuntimeError, SendError, SpawnError,
     TimedOut, Unwinding,
 };
+pub use exit::{Exit, ExitReason, Monitor};
 pub use group::Group;
 pub use mailbox::{Mailbox, Overflow};
 pub use message::{Destination, Message, Pid, Receiver, Recipient};
@@ -69,7 +82,8 @@ pub use outcome::Outcome;
 pub use pool::{BlockOnThreadError, block_on_thread, try_block_on_thread};
 pub use reply::ReplyTo;
 pub use runtime::{
-    DEFAULT_GRACE, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch, is_shutting_down, quit,
+    DEFAULT_GRACE, DEFAULT_HOLD_WARNING, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch,
+    is_shutting_down, quit,
 };
 pub use tasklet::builder::{Placement, TaskletBuilder};
 pub use tasklet::join::{JoinHandle, KillOnDrop, join_all};
@@ -100,7 +114,9 @@ pub mod __private {
         message: M,
     ) -> (Envelope, impl FnOnce() -> Result<M::Reply, CallError>) {
         let caller = Waiter::Thread(ThreadParker::current());
-        let (envelope, reply) = Envelope::call(message, caller);
-        (envelope, move || wait_for_reply(reply, Pid::unused(), None))
+        let (envelope, reply) = Envelope::call(message, caller, None);
+        (envelope, move || {
+            wait_for_reply(reply, Pid::unused(), None, None)
+        })
     }
 }

@@ -113,6 +113,8 @@ pub(crate) enum Patience {
     Until(Option<Instant>),
     /// Not at all.
     Never,
+    /// Word from the runtime: it takes no room.
+    System,
 }
 
 /// A mailbox's contents. One consumer: the tasklet that owns it, on its home thread.
@@ -127,10 +129,18 @@ pub(crate) enum Contents {
     Queue {
         arrived: Queue,
         home: HomeCell<Home>,
-        bound: Option<(Permits, Overflow)>,
+        /// Boxed: few mailboxes have one, and there may be millions.
+        bound: Option<Box<Bound>>,
     },
     /// For `DropOldest`, where senders take messages out as well, which the queue cannot do.
     Ring { capacity: usize, state: Mutex<Ring> },
+}
+
+/// How much a mailbox takes in.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    room: Permits,
+    overflow: Overflow,
 }
 
 /// The part of a mailbox that only its owner's home thread touches.
@@ -170,7 +180,10 @@ impl Contents {
                     messages: Chain::EMPTY,
                     listening: false,
                 }),
-                bound: bound.map(|(capacity, overflow)| (Permits::new(capacity), overflow)),
+                bound: bound.map(|(capacity, overflow)| {
+                    let room = Permits::new(capacity);
+                    Box::new(Bound { room, overflow })
+                }),
             },
         }
     }
@@ -179,13 +192,14 @@ impl Contents {
     ///
     /// # Safety
     ///
-    /// `at_home` only on the consumer's home thread.
+    /// `at_home` says `true` only on the consumer's home thread. It is asked once there is room: while
+    /// the sender waits for that the consumer may change its home.
     pub(crate) unsafe fn push(
         &self,
         envelope: Envelope,
         patience: Patience,
         of: Pid,
-        at_home: bool,
+        at_home: impl FnOnce() -> bool,
     ) -> Result<bool, SendError<Envelope>> {
         match self {
             Contents::Queue {
@@ -193,8 +207,11 @@ impl Contents {
                 home,
                 bound,
             } => {
-                if let Some((room, overflow)) = bound {
-                    match reserve(room, *overflow, patience, of) {
+                let bound = bound
+                    .as_ref()
+                    .filter(|_| !matches!(patience, Patience::System));
+                if let Some(bound) = bound {
+                    match reserve(&bound.room, bound.overflow, patience, of) {
                         Ok(true) => {}
                         Ok(false) => {
                             counters::OVERFLOWED.add(1);
@@ -204,13 +221,13 @@ impl Contents {
                         Err(refused) => return Err(refused.map(|()| envelope)),
                     }
                 }
-                let pushed = if at_home {
+                let pushed = if at_home() {
                     // SAFETY: on the home thread.
                     unsafe { push_home(arrived, home, envelope) }
                 } else {
                     push_queue(arrived, envelope)
                 };
-                pushed.inspect_err(|_| bound.iter().for_each(|(room, _)| room.release(1)))
+                pushed.inspect_err(|_| bound.iter().for_each(|bound| bound.room.release(1)))
             }
             Contents::Ring { capacity, state } => push_ring(*capacity, state, envelope),
         }
@@ -235,11 +252,14 @@ impl Contents {
                         home.messages.pop()
                     })
                 }?;
-                if let Some((room, _)) = bound {
-                    room.release(1);
-                }
                 // SAFETY: the link came from an envelope that a push took apart.
-                Some(unsafe { Envelope::from_link(next) })
+                let next = unsafe { Envelope::from_link(next) };
+                if let Some(bound) = bound
+                    && !next.is_system()
+                {
+                    bound.room.release(1);
+                }
+                Some(next)
             }
             Contents::Ring { state, .. } => state.lock().messages.pop_front(),
         }
@@ -308,8 +328,8 @@ impl Contents {
         match self {
             Contents::Queue { arrived, bound, .. } => {
                 let wake = arrived.close();
-                if let Some((room, _)) = bound {
-                    room.close();
+                if let Some(bound) = bound {
+                    bound.room.close();
                 }
                 wake
             }
@@ -419,8 +439,9 @@ fn push_ring(
     if ring.closed {
         return Err(SendError::Ended(envelope));
     }
-    let oldest = if ring.messages.len() == capacity {
-        ring.messages.pop_front()
+    let oldest = if ring.messages.len() >= capacity && !envelope.is_system() {
+        let oldest = ring.messages.iter().position(|old| !old.is_system());
+        oldest.and_then(|oldest| ring.messages.remove(oldest))
     } else {
         None
     };

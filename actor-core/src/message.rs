@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::deadlock::{Callee, Calling};
 use crate::envelope::Envelope;
 use crate::mailbox::Patience;
 use crate::reply::wait_for_reply;
 use crate::tasklet::Tasklet;
+use crate::tasklet::core::Core;
 use crate::timers::Timer;
 use crate::{CallError, SendError, block, time};
 
@@ -67,7 +69,7 @@ impl Pid {
     /// assert_eq!(Pid::current(), None); // a plain thread
     /// ```
     pub fn current() -> Option<Pid> {
-        block::current().map(|core| core.pid)
+        block::current().map(Core::acting_pid)
     }
 }
 
@@ -87,6 +89,11 @@ impl fmt::Debug for Pid {
 pub trait Receiver: Send + Sync + 'static {
     /// Whose mailbox it is.
     fn pid(&self) -> Pid;
+
+    #[doc(hidden)]
+    fn callee(&self) -> Callee {
+        Callee::NOBODY
+    }
 }
 
 /// Something that takes messages of the class `M`.
@@ -125,6 +132,10 @@ impl Receiver for Tasklet {
     fn pid(&self) -> Pid {
         Tasklet::pid(self)
     }
+
+    fn callee(&self) -> Callee {
+        Callee::tasklet(self.core())
+    }
 }
 
 impl<M: Message> Destination<M> for Tasklet {
@@ -133,40 +144,78 @@ impl<M: Message> Destination<M> for Tasklet {
             Ok(()) => return Ok(()),
             Err(refused) => refused,
         };
-        Err(refused.map(|envelope| match envelope.downcast::<M>() {
-            Ok(message) => message,
-            Err(_) => unreachable!("the class is the one that was sent"),
-        }))
+        Err(refused.map(unwrap_refused))
+    }
+}
+
+/// The message in an envelope that a mailbox has refused.
+pub(crate) fn unwrap_refused<M: Message>(envelope: Envelope) -> M {
+    match envelope.downcast::<M>() {
+        Ok(message) => message,
+        Err(_) => unreachable!("the class is the one that was sent"),
     }
 }
 
 /// Sends by the receiver's policy for a full mailbox.
-pub(crate) fn send<M: Message>(to: &dyn Destination<M>, message: M) -> Result<(), SendError<M>> {
+#[inline]
+pub(crate) fn send<M: Message>(
+    to: &(impl Destination<M> + ?Sized),
+    message: M,
+) -> Result<(), SendError<M>> {
     to.deliver(Delivery::new(Envelope::new(message), Patience::Policy))
 }
 
 /// Sends without ever waiting.
 pub(crate) fn try_send<M: Message>(
-    to: &dyn Destination<M>,
+    to: &(impl Destination<M> + ?Sized),
     message: M,
 ) -> Result<(), SendError<M>> {
     to.deliver(Delivery::new(Envelope::new(message), Patience::Never))
 }
 
+/// Until when a call waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// For ever, or until whoever makes it must have answered a call itself.
+    Inherited,
+    /// The same, but no longer than this.
+    Own(Option<Instant>),
+    /// The same, and the receiver is to know.
+    Shared(Option<Instant>),
+}
+
 /// Sends and waits for the answer.
 pub(crate) fn call<M: Message>(
-    to: &dyn Destination<M>,
+    to: &(impl Destination<M> + ?Sized),
     message: M,
-    deadline: Option<Instant>,
+    limit: Limit,
 ) -> Result<M::Reply, CallError> {
     block::enter().map_err(crate::reply::interrupted)?;
     let waiter = block::waiter().map_err(crate::reply::interrupted)?;
+    let inherited = block::answer_by();
+    let (deadline, shared) = match limit {
+        Limit::Inherited => (inherited, inherited),
+        Limit::Own(own) => (earlier(own, inherited), inherited),
+        Limit::Shared(own) => (earlier(own, inherited), earlier(own, inherited)),
+    };
     if deadline.is_none() {
         refuse_self_call(to.pid())?;
     }
-    let (envelope, reply) = Envelope::call(message, waiter);
+    let (envelope, reply) = Envelope::call(message, waiter, shared);
     to.deliver(Delivery::new(envelope, Patience::Until(deadline)))?;
-    wait_for_reply(reply, to.pid(), deadline)
+    // SAFETY: the callee is lent to this call.
+    let calling = unsafe { Calling::begin(to.callee(), &reply, deadline) };
+    if let Some(calling) = &calling {
+        calling.check()?;
+    }
+    wait_for_reply(reply, to.pid(), deadline, calling.as_ref())
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 /// Fails if the caller is the receiver: only its own receive loop could answer, and that would wait.
@@ -343,7 +392,7 @@ impl<M: Message> Recipient<M> {
     /// # }
     /// ```
     pub fn call(&self, message: M) -> Result<M::Reply, CallError> {
-        call(&*self.destination, message, None)
+        call(&*self.destination, message, Limit::Inherited)
     }
 
     /// Sends `message` and waits for the answer, for at most `limit`.
@@ -368,7 +417,50 @@ impl<M: Message> Recipient<M> {
     /// # }
     /// ```
     pub fn call_timeout(&self, message: M, limit: Duration) -> Result<M::Reply, CallError> {
-        call(&*self.destination, message, time::after(limit))
+        call(&*self.destination, message, Limit::Own(time::after(limit)))
+    }
+
+    /// As [`call_timeout`](Self::call_timeout), with a limit that also holds for what the receiver has
+    /// to ask others in order to answer.
+    ///
+    /// If the receiver is an actor, the calls that its handler makes, those that these lead to, and so
+    /// on, wait no longer than this one. A tasklet is told by [`ReplyTo::deadline`](crate::ReplyTo::deadline).
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Actor, Addr, CallError, Context, Handler, Message, Tasklet, dispatch};
+    /// # use std::time::Duration;
+    /// #[derive(Message)]
+    /// #[message(reply = Result<u32, CallError>)]
+    /// struct Ask;
+    ///
+    /// struct Middle(Tasklet);
+    /// impl Actor for Middle {}
+    /// impl Handler<Ask> for Middle {
+    ///     fn handle(&mut self, _: Ask, _: &mut Context<Self>) -> Result<u32, CallError> {
+    ///         self.0.call(Ask)? // no limit of its own
+    ///     }
+    /// }
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let deaf = Tasklet::spawn(|| Tasklet::sleep(Duration::from_secs(60)));
+    ///     let middle = Addr::spawn(Middle(deaf.tasklet().clone()));
+    ///     let limit = Duration::from_millis(1);
+    ///     assert_eq!(middle.recipient().call_within(Ask, limit), Err(CallError::Timeout));
+    ///     // It does not wait for the deaf one any longer either.
+    ///     middle.stop();
+    ///     middle.join();
+    ///     deaf.kill();
+    /// });
+    /// # }
+    /// ```
+    pub fn call_within(&self, message: M, limit: Duration) -> Result<M::Reply, CallError> {
+        call(
+            &*self.destination,
+            message,
+            Limit::Shared(time::after(limit)),
+        )
     }
 
     /// Sends `message` once `wait` has passed, as [`try_send`](Self::try_send) does.
@@ -405,6 +497,43 @@ impl<M: Message> Recipient<M> {
     }
 }
 
+impl<M: Message + Clone> Recipient<M> {
+    /// Sends a clone of `message` every `period`, the first one after one period, as
+    /// [`try_send`](Self::try_send) does; until it is cancelled or the receiver has ended.
+    ///
+    /// Each is due at a multiple of the period since the start, so that delays do not add up. Those that
+    /// have been missed are left out.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{Message, Tasklet, dispatch};
+    /// # use std::time::Duration;
+    /// #[derive(Message, Clone)]
+    /// struct Tick;
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let me = Tasklet::current().recipient::<Tick>();
+    ///     let ticks = me.send_every(Tick, Duration::from_millis(1));
+    ///     for _ in 0..3 {
+    ///         assert!(Tasklet::receive_one().unwrap().is::<Tick>());
+    ///     }
+    ///     assert!(ticks.cancel());
+    /// });
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `period` is zero, and before the first [`dispatch`](crate::dispatch).
+    pub fn send_every(&self, message: M, period: Duration) -> Timer {
+        let to = self.clone();
+        Timer::repeat(period, move || {
+            !matches!(to.try_send(message.clone()), Err(SendError::Ended(_)))
+        })
+    }
+}
+
 struct Function<F> {
     f: F,
     pid: Pid,
@@ -434,6 +563,10 @@ where
 impl<M: Message> Receiver for Recipient<M> {
     fn pid(&self) -> Pid {
         self.destination.pid()
+    }
+
+    fn callee(&self) -> Callee {
+        self.destination.callee()
     }
 }
 

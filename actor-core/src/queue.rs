@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Envelope,
     /// A tasklet to be scheduled, in a worker's inbox.
     Tasklet,
+    /// An actor to be scheduled, in a worker's inbox.
+    Actor,
     /// A command, in a worker's inbox.
     Command,
 }

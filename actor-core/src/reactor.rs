@@ -301,7 +301,7 @@ impl Source {
         mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<Option<T>> {
         let wait = Wait::new(self.waiting(direction), None).or_stop();
-        if block::current().is_some_and(|core| core.is_stopping()) {
+        if block::current().is_some_and(|core| core.is_asked_to_stop()) {
             return Ok(None);
         }
         match self.attempt(wait, direction, |fd| {

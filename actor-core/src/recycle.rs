@@ -109,6 +109,19 @@ pub(crate) unsafe fn free<T>(block: NonNull<T>) {
     unsafe { block.0.drop_in_place() };
 }
 
+/// Takes the value out of a block, and the block back.
+///
+/// # Safety
+///
+/// As for [`free`].
+pub(crate) unsafe fn take<T>(block: NonNull<T>) -> T {
+    // SAFETY: a valid `T` that is the caller's alone. What is left is not dropped.
+    let value = unsafe { block.read() };
+    // SAFETY: the same block, as one whose value needs no drop.
+    unsafe { free(block.cast::<std::mem::ManuallyDrop<T>>()) };
+    value
+}
+
 impl Drop for Kept {
     fn drop(&mut self) {
         for (class, blocks) in self.free.iter_mut().enumerate() {

@@ -9,23 +9,49 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::panicking;
 use std::time::Instant;
 
 use crate::block::{self, Interrupt, Wait, Waiting};
-use crate::primitive::AtomicU8;
+use crate::deadlock::Calling;
+use crate::primitive::{AtomicBool, AtomicU8};
 use crate::waiter::Waiter;
-use crate::{CallError, Pid, counters};
+use crate::{CallError, Pid, counters, recycle};
 
 const PENDING: u8 = 0;
 const ANSWERED: u8 = 1;
 const GIVEN_UP: u8 = 2;
 
+/// How a call stands.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    state: AtomicU8,
+    /// Whether the right to answer has got into the hands of the user's code, and may be anywhere.
+    handed_on: AtomicBool,
+}
+
+impl Standing {
+    /// Whether it can end only by an answer of the one whose mailbox it was put into. It never becomes
+    /// so again once it is not.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state.load(Ordering::Acquire) == PENDING && !self.handed_on.load(Ordering::Acquire)
+    }
+
+    /// The right to answer leaves the hands of the runtime.
+    pub(crate) fn hand_on(&self) {
+        self.handed_on.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.state.load(Ordering::Acquire) == GIVEN_UP
+    }
+}
+
 /// Where an answer is put, once.
 pub(crate) struct ReplyCell<T> {
-    state: AtomicU8,
+    pub(crate) standing: Standing,
     answer: UnsafeCell<Option<Result<T, CallError>>>,
     caller: Waiter,
 }
@@ -38,7 +64,10 @@ unsafe impl<T: Send> Sync for ReplyCell<T> {}
 impl<T> ReplyCell<T> {
     pub(crate) fn new(caller: Waiter) -> Self {
         ReplyCell {
-            state: AtomicU8::new(PENDING),
+            standing: Standing {
+                state: AtomicU8::new(PENDING),
+                handed_on: AtomicBool::new(false),
+            },
             answer: UnsafeCell::new(None),
             caller,
         }
@@ -52,21 +81,21 @@ impl<T> ReplyCell<T> {
         unsafe { *self.answer.get() = Some(answer) };
         // Release publishes the answer; acquire is not needed, but says what `PENDING` means: the
         // caller is still there to be woken.
-        match self.state.swap(ANSWERED, Ordering::AcqRel) {
+        match self.standing.state.swap(ANSWERED, Ordering::AcqRel) {
             PENDING => self.caller.wake(),
             _ => counters::LATE_REPLIES.add(1),
         }
     }
 
     pub(crate) fn is_given_up(&self) -> bool {
-        self.state.load(Ordering::Acquire) == GIVEN_UP
+        self.standing.is_given_up()
     }
 
     /// # Safety
     ///
     /// Called by the caller alone, and not again after it has given something.
     pub(crate) unsafe fn take(&self) -> Option<Result<T, CallError>> {
-        if self.state.load(Ordering::Acquire) != ANSWERED {
+        if self.standing.state.load(Ordering::Acquire) != ANSWERED {
             return None;
         }
         // SAFETY: ANSWERED was read with acquire, so the answer has been written and is not written
@@ -87,18 +116,99 @@ impl<T> ReplyCell<T> {
 
     /// Says that nobody waits any more; `false` if the answer has come first.
     pub(crate) fn give_up(&self) -> bool {
-        self.state.swap(GIVEN_UP, Ordering::AcqRel) == PENDING
+        self.standing.state.swap(GIVEN_UP, Ordering::AcqRel) == PENDING
     }
 }
 
-/// Something that has a reply cell within: a call's node, or the bare cell.
-pub(crate) trait Answers<T>: Send + Sync {
-    fn cell(&self) -> &ReplyCell<T>;
+/// A reply cell with the count of those who have a share in it, inside a node that goes with the last.
+pub(crate) struct Shared<T> {
+    shares: AtomicUsize,
+    /// Frees the node that this is in.
+    free: unsafe fn(NonNull<Shared<T>>),
+    /// Until when the answer must be there, if whoever works on it is to know.
+    deadline: Option<Instant>,
+    pub(crate) cell: ReplyCell<T>,
 }
 
-impl<T: Send> Answers<T> for ReplyCell<T> {
+impl<T> Shared<T> {
+    /// A cell for an answer to `caller`, with `shares` shares. `free` is for a pointer to it in its
+    /// place, with the right to use all of the node.
+    pub(crate) fn new(
+        caller: Waiter,
+        deadline: Option<Instant>,
+        shares: usize,
+        free: unsafe fn(NonNull<Shared<T>>),
+    ) -> Self {
+        Shared {
+            shares: AtomicUsize::new(shares),
+            free,
+            deadline,
+            cell: ReplyCell::new(caller),
+        }
+    }
+
+    /// Adds a share.
+    pub(crate) fn add_share(&self) {
+        self.shares.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// # Safety
+    ///
+    /// The caller has a share, and gives it up.
+    pub(crate) unsafe fn remove_share(this: NonNull<Self>) {
+        // SAFETY: it lives until the last share has gone.
+        let shared = unsafe { this.as_ref() };
+        // Whoever has the only share is the only one who could add another, so no atomic exchange is
+        // needed. Acquire and release: what the others did with theirs happens before the end.
+        if shared.shares.load(Ordering::Acquire) == 1
+            || shared.shares.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            // SAFETY: this was the last one.
+            unsafe { (shared.free)(this) };
+        }
+    }
+}
+
+/// A share of a reply cell.
+pub(crate) struct Share<T> {
+    shared: NonNull<Shared<T>>,
+}
+
+// SAFETY: a share gives access to the cell, which is Sync if the answer is Send, and the last one
+// drops the node: the message in it has gone by then or is Send as well, as the answer is.
+unsafe impl<T: Send> Send for Share<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Share<T> {}
+
+impl<T> Share<T> {
+    /// # Safety
+    ///
+    /// The caller has a share, which passes to this.
+    pub(crate) unsafe fn new(shared: NonNull<Shared<T>>) -> Self {
+        Share { shared }
+    }
+
+    /// Until when the answer must be there, if whoever works on it is to know.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        // SAFETY: it lives as long as this share of it.
+        unsafe { self.shared.as_ref() }.deadline
+    }
+
+    /// The right to answer that it becomes is given to the user's code.
+    pub(crate) fn hand_on(&self) {
+        self.cell().standing.hand_on();
+    }
+
     fn cell(&self) -> &ReplyCell<T> {
-        self
+        // SAFETY: it lives as long as this share of it.
+        &unsafe { self.shared.as_ref() }.cell
+    }
+}
+
+impl<T> Drop for Share<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is a share, which is not used again.
+        unsafe { Shared::remove_share(self.shared) };
     }
 }
 
@@ -131,14 +241,14 @@ impl<T: Send> Answers<T> for ReplyCell<T> {
 /// # }
 /// ```
 pub struct ReplyTo<T> {
-    answers: Option<Arc<dyn Answers<T>>>,
+    answers: Option<Share<T>>,
 }
 
 impl<T> ReplyTo<T> {
-    /// The right to answer into `cell`, of which there must be no other.
-    pub(crate) fn new(cell: Arc<dyn Answers<T>>) -> Self {
+    /// The right to answer into the cell, of which there must be no other.
+    pub(crate) fn new(share: Share<T>) -> Self {
         ReplyTo {
-            answers: Some(cell),
+            answers: Some(share),
         }
     }
 
@@ -206,6 +316,41 @@ impl<T> ReplyTo<T> {
             .is_some_and(|answers| !answers.cell().is_given_up())
     }
 
+    /// Until when the answer must be there, if the caller has said so by
+    /// [`call_within`](crate::Recipient::call_within).
+    ///
+    /// In an actor's handlers this holds for the calls that they make without further ado. A tasklet that
+    /// calls others to find the answer can pass on what is left.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use concurrence::{CallError, Message, Tasklet, dispatch, match_message, time};
+    /// # use std::time::Duration;
+    /// #[derive(Message)]
+    /// #[message(reply = bool)]
+    /// struct IsUrgent;
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let server = Tasklet::spawn(|| {
+    ///         for message in Tasklet::receive() {
+    ///             match_message!(match message {
+    ///                 (IsUrgent, reply) => {
+    ///                     let left = reply.deadline().map(|at| at - time::now());
+    ///                     reply.send(left.is_some_and(|left| left < Duration::from_secs(60)));
+    ///                 }
+    ///             });
+    ///         }
+    ///     });
+    ///     assert_eq!(server.call(IsUrgent), Ok(false));
+    ///     assert_eq!(server.call_within(IsUrgent, Duration::from_secs(5)), Ok(true));
+    /// });
+    /// # }
+    /// ```
+    pub fn deadline(&self) -> Option<Instant> {
+        self.answers.as_ref().and_then(Share::deadline)
+    }
+
     /// Ends the call with an error.
     pub(crate) fn fail(mut self, error: CallError) {
         self.put(Err(error));
@@ -246,13 +391,18 @@ impl<T> fmt::Debug for ReplyTo<T> {
 
 /// The caller's end of a cell: gives up if dropped while it waits.
 pub(crate) struct Reply<T> {
-    cell: Arc<dyn Answers<T>>,
+    share: Share<T>,
 }
 
 impl<T> Reply<T> {
-    /// The caller's end of `cell`, of which there must be no other.
-    pub(crate) fn new(cell: Arc<dyn Answers<T>>) -> Self {
-        Reply { cell }
+    /// The caller's end of the cell, of which there must be no other.
+    pub(crate) fn new(share: Share<T>) -> Self {
+        Reply { share }
+    }
+
+    /// How the call stands.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.share.cell().standing
     }
 
     /// A right to answer and the end at which the answer comes out, for a caller that waits as
@@ -261,14 +411,22 @@ impl<T> Reply<T> {
     where
         T: Send + 'static,
     {
-        let cell = Arc::new(ReplyCell::new(caller));
-        (ReplyTo::new(cell.clone()), Reply::new(cell))
+        // SAFETY: nobody has a share in it any more, and it was allocated so below.
+        let free = |shared| unsafe { recycle::free::<Shared<T>>(shared) };
+        let shared = recycle::allocate(Shared::new(caller, None, 2, free));
+        // SAFETY: these are the two shares.
+        unsafe {
+            (
+                ReplyTo::new(Share::new(shared)),
+                Reply::new(Share::new(shared)),
+            )
+        }
     }
 }
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        self.cell.cell().give_up();
+        self.share.cell().give_up();
     }
 }
 
@@ -277,11 +435,16 @@ pub(crate) fn wait_for_reply<T>(
     reply: Reply<T>,
     of: Pid,
     deadline: Option<Instant>,
+    calling: Option<&Calling<'_>>,
 ) -> Result<T, CallError> {
-    let cell = reply.cell.cell();
+    let cell = reply.share.cell();
     let wait = Wait::new(Waiting::Reply(of), deadline);
     // SAFETY: this is the caller's only end, and `wait_until` stops at the first answer.
-    match block::wait_until(wait, || unsafe { cell.take() }) {
+    let look = || match unsafe { cell.take() } {
+        None if calling.is_some_and(Calling::is_refused) => Some(Err(CallError::Deadlock)),
+        answer => answer,
+    };
+    match block::wait_until(wait, look) {
         Ok(answer) => answer,
         Err(interrupt) => {
             // Giving up may come too late: then the answer is here after all, and is not lost.
@@ -298,6 +461,7 @@ pub(crate) fn wait_for_reply<T>(
 pub(crate) fn interrupted(interrupt: Interrupt) -> CallError {
     match interrupt {
         Interrupt::TimedOut | Interrupt::Expired(_) => CallError::Timeout,
+        Interrupt::Exhausted => CallError::Exhausted,
         // The caller cannot wait, so for it the call has come to nothing.
         Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => CallError::Unanswered,
     }

@@ -67,12 +67,19 @@ pub struct Timer {
 
 struct State {
     /// Until it has fired or been cancelled.
-    action: Option<Run>,
+    action: Option<Deed>,
     /// The worker that has it in its map, once that is so.
     place: Option<(usize, Key)>,
 }
 
 type Run = Box<dyn FnOnce() + Send>;
+
+/// What a [`Timer`] does.
+enum Deed {
+    Once(Run),
+    /// Again and again, with this period; until it says `false`.
+    Every(Duration, Box<dyn FnMut() -> bool + Send>),
+}
 
 impl Timer {
     /// Runs `action` on a worker after `wait`; it must not block. What it spawns belongs to the
@@ -87,9 +94,35 @@ impl Timer {
             let _program = program.map(runtime::enter_program);
             action();
         };
+        Timer::with(Deed::Once(Box::new(action)), wait)
+    }
+
+    /// Runs `action` on a worker every `period`, the first time after one, until it says `false`; it
+    /// must not block.
+    ///
+    /// Each run is due at a multiple of the period since the start; those that have been missed are left
+    /// out.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime has never been started, and if `period` is zero.
+    pub(crate) fn repeat(
+        period: Duration,
+        mut action: impl FnMut() -> bool + Send + 'static,
+    ) -> Timer {
+        assert!(!period.is_zero(), "a timer needs a period");
+        let program = runtime::program();
+        let action = move || {
+            let _program = program.clone().map(runtime::enter_program);
+            action()
+        };
+        Timer::with(Deed::Every(period, Box::new(action)), period)
+    }
+
+    fn with(action: Deed, wait: Duration) -> Timer {
         let timer = Timer {
             state: Arc::new(Mutex::new(State {
-                action: Some(Box::new(action)),
+                action: Some(action),
                 place: None,
             })),
         };
@@ -105,18 +138,54 @@ impl Timer {
         let timer = self.clone();
         let mut state = self.state.lock();
         if state.action.is_some() {
-            let fire = move || {
-                if let Some(action) = timer.take() {
-                    action();
-                }
-            };
+            let fire = move || timer.fire(at);
             let key = local.timers().insert(at, Action::Run(Box::new(fire)));
             state.place = Some((local.id, key));
         }
     }
 
-    fn take(&self) -> Option<Run> {
-        self.state.lock().action.take()
+    /// Its moment, `at`, has come.
+    fn fire(self, at: Instant) {
+        let taken = {
+            let mut state = self.state.lock();
+            state.place = None;
+            match state.action.take() {
+                Some(Deed::Every(period, action)) => {
+                    // A cancellation that comes meanwhile finds that it is there.
+                    state.action = Some(Deed::Every(period, Box::new(|| false)));
+                    Some(Deed::Every(period, action))
+                }
+                once => once,
+            }
+        };
+        match taken {
+            None => {}
+            Some(Deed::Once(action)) => action(),
+            Some(Deed::Every(period, mut action)) => {
+                let again = action();
+                let mut state = self.state.lock();
+                // Cancelled meanwhile, if there is nothing.
+                if state.action.take().is_none() || !again {
+                    return;
+                }
+                state.action = Some(Deed::Every(period, action));
+                drop(state);
+                let late = time::now().saturating_duration_since(at).as_nanos();
+                let missed = late / period.as_nanos();
+                let beats = u32::try_from(missed + 1).unwrap_or(u32::MAX);
+                let next = period
+                    .checked_mul(beats)
+                    .and_then(|wait| at.checked_add(wait));
+                if let Some(next) = next {
+                    worker::on_some_worker(move |local| self.set(local, next));
+                }
+            }
+        }
+    }
+
+    /// Whether it is over: it has fired or been cancelled.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.lock().action.is_none()
     }
 
     /// Takes the timer back and drops what it would have done; `false` if it was too late.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::dead_letters::{self, DeadLetterCause};
 use crate::envelope::Envelope;
 use crate::{CallError, block, counters};
 
@@ -20,7 +21,8 @@ use crate::{CallError, block, counters};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unmatched {
-    /// It is dropped and counted, and logged once for each class and tasklet.
+    /// It is dropped and counted, and logged once for each class and tasklet. As with the others, it is
+    /// a [`DeadLetter`](crate::DeadLetter) to those who subscribe to those.
     #[default]
     Log,
     /// The tasklet that received it panics. For tests.
@@ -42,8 +44,13 @@ pub(crate) type Ignored = BTreeMap<&'static str, u64>;
 pub(crate) fn unmatched(envelope: Envelope) {
     counters::UNMATCHED.add(1);
     let class = envelope.class();
-    envelope.fail(CallError::Unanswered);
     let receiver = block::current();
+    match receiver {
+        Some(core) if !envelope.is_call() => {
+            dead_letters::publish(envelope, core.pid, core.name(), DeadLetterCause::Unmatched);
+        }
+        _ => envelope.fail(CallError::Unanswered),
+    }
     let first = receiver.is_none_or(|core| {
         let mut ignored = core.ignored.lock();
         let count = ignored.entry(class).or_default();

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
 
 use parking_lot::Mutex;
 
+use crate::block::{self, Interrupt, Wait};
 use crate::line::{Line, Ticket};
 use crate::tasklet::core::Core;
 use crate::waiter::Waiter;
@@ -86,8 +87,32 @@ impl WaitList {
         }
     }
 
+    /// Waits until `look` gives something; for what changes more than once before it does.
+    pub(crate) fn wait_until<T>(
+        &self,
+        wait: Wait,
+        look: impl Fn() -> Option<T>,
+    ) -> Result<T, Interrupt> {
+        let waiter = block::waiter()?;
+        let mut place = Some(self.enter(waiter.clone()));
+        block::wait_until(wait, || {
+            if place.as_ref().is_some_and(Place::is_woken) {
+                // The old place goes first: it could not tell the new one from itself.
+                place = None;
+                place = Some(self.enter(waiter.clone()));
+            }
+            look()
+        })
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.sole.load(SeqCst).is_null() && self.queued.load(SeqCst) == 0
+    }
+}
+
+impl Default for WaitList {
+    fn default() -> Self {
+        WaitList::new()
     }
 }
 

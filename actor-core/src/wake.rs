@@ -45,6 +45,14 @@ impl WakeState {
         }
     }
 
+    /// Of one that counts as on its way to an inbox.
+    pub(crate) fn posted() -> Self {
+        WakeState {
+            state: AtomicU8::new(PARKED),
+            posted: AtomicBool::new(true),
+        }
+    }
+
     /// Before it sleeps; `false` if it was woken meanwhile and must look again. At home.
     pub(crate) fn try_park(&self) -> bool {
         let quiet = self.state.load(Relaxed) == RUNNING;
@@ -76,6 +84,11 @@ impl WakeState {
     pub(crate) fn taken_from_inbox(&self) {
         // Acquire pairs with every `post` before; a later one posts again.
         self.posted.swap(false, AcqRel);
+    }
+
+    /// Its home lets it go, and whoever takes it wakes it. At home, while it is ready and does not run.
+    pub(crate) fn leave(&self) {
+        self.state.store(PARKED, Relaxed);
     }
 
     /// Whether it sleeps at this moment; for display.

@@ -21,6 +21,9 @@ use std::{io, mem};
 
 use crossbeam_utils::CachePadded;
 
+use crate::actor::cell::ActorCell;
+use crate::actor::residence::Knock;
+use crate::actor::{self, carrier, surplus};
 use crate::contain::contain_or;
 use crate::queue::{Kind, Link, Push, Queue};
 use crate::reactor::Sources;
@@ -28,12 +31,14 @@ use crate::stacks::Stacks;
 use crate::substrate::NestedPoll;
 use crate::tasklet::core::Core;
 use crate::timers::{Action, Timers};
-use crate::{block, pool, reactor, time};
+use crate::{SpawnError, block, pool, reactor, ticks, time};
 
 /// How long tasklets may run before somebody polls.
 const SLICE: Duration = Duration::from_micros(200);
 /// How many operations pass between two looks at the clock.
 const OPERATIONS_PER_LOOK: u32 = 16;
+/// How many short messages to actors pass between two looks at the cheap clock.
+const MESSAGES_PER_LOOK: u32 = 8;
 /// How long a worker without work waits for its own events before it goes back to `may`'s loop, where
 /// it may wait for ever. Going there costs another system call and two switches; a server under load
 /// is never without work for so long.
@@ -52,6 +57,22 @@ pub(crate) struct Shared {
     epoll: AtomicI32,
     /// Tasklets that live here; placement goes by it.
     pub(crate) tasklets: AtomicUsize,
+}
+
+/// A bit for each worker that has nothing to do.
+static IDLE: AtomicUsize = AtomicUsize::new(0);
+
+/// Rings one worker that has nothing to do, if there is one; the others are rung by those who find
+/// that there is more to do than they can take.
+fn ring_an_idle_one() {
+    let idle = IDLE.load(Ordering::SeqCst);
+    for (id, worker) in all().iter().enumerate() {
+        let bit = 1 << (id % usize::BITS as usize);
+        if idle & bit != 0 && IDLE.fetch_and(!bit, Ordering::SeqCst) & bit != 0 {
+            ring(&worker.bell);
+            return;
+        }
+    }
 }
 
 static WORKERS: OnceLock<Box<[CachePadded<Shared>]>> = OnceLock::new();
@@ -190,7 +211,14 @@ pub(crate) struct Local {
     current: Cell<*const Core>,
     /// Tasklets to be resumed, in order. An entry is the right to resume its tasklet, which cannot
     /// end before; so the pointers are good.
-    ready: RefCell<VecDeque<NonNull<Core>>>,
+    /// `None` stands for the actors that are ready.
+    ready: RefCell<VecDeque<Option<NonNull<Core>>>>,
+    /// Actors to be run, in order. Each lives at least until it has been.
+    actors: RefCell<VecDeque<NonNull<ActorCell>>>,
+    /// Whether `None` is in `ready`.
+    actors_are_queued: Cell<bool>,
+    /// Carriers that have nothing to do; each has suspended, and is in no queue.
+    idle_carriers: RefCell<Vec<NonNull<Core>>>,
     timers: RefCell<Timers>,
     /// Timers' actions that are due, to be run by the driver.
     due: RefCell<VecDeque<Box<dyn FnOnce() + Send>>>,
@@ -198,6 +226,17 @@ pub(crate) struct Local {
     stacks: Stacks,
     operations: Cell<u32>,
     slice_start: Cell<Instant>,
+    slice_ticks: Cell<u64>,
+    /// When the cheap clock was read last, and after how many more messages it will be.
+    last_look: Cell<u64>,
+    messages_to_look: Cell<u32>,
+    /// How many actors have become ready here so far, and how many of those have been run.
+    actors_queued: Cell<u64>,
+    actors_begun: Cell<u64>,
+    /// `actors_queued` at the beginning of the slice.
+    slice_queued: Cell<u64>,
+    /// The number of the last call that could wait for ever, of all that this worker has begun.
+    calls: Cell<u64>,
     /// How many turns have been taken since the tasklet that runs was resumed.
     turns: Cell<u32>,
 }
@@ -227,12 +266,22 @@ impl Local {
             armed: Cell::new(None),
             current: Cell::new(ptr::null()),
             ready: RefCell::default(),
+            actors: RefCell::default(),
+            actors_are_queued: Cell::new(false),
+            idle_carriers: RefCell::default(),
             timers: RefCell::default(),
             due: RefCell::default(),
             sources: RefCell::default(),
             stacks: Stacks::default(),
             operations: Cell::new(0),
             slice_start: Cell::new(time::now()),
+            slice_ticks: Cell::new(ticks::now()),
+            last_look: Cell::new(ticks::now()),
+            messages_to_look: Cell::new(0),
+            actors_queued: Cell::new(0),
+            actors_begun: Cell::new(0),
+            slice_queued: Cell::new(0),
+            calls: Cell::new((id as u64) << 48),
             turns: Cell::new(0),
         }));
         LOCAL.set(local);
@@ -262,7 +311,7 @@ impl Local {
     ///
     /// It has not finished, and is not in the queue.
     pub(crate) unsafe fn queue(&self, core: NonNull<Core>) {
-        self.ready.borrow_mut().push_back(core);
+        self.ready.borrow_mut().push_back(Some(core));
     }
 
     /// Wakes a tasklet of this worker.
@@ -271,6 +320,178 @@ impl Local {
             // SAFETY: it was parked, so it has not finished, and is in no queue.
             unsafe { self.queue(NonNull::from(core)) };
         }
+    }
+
+    /// Puts an actor of this worker at the end of those that are ready.
+    ///
+    /// # Safety
+    ///
+    /// It has not ended, does not run, and is in no queue.
+    pub(crate) unsafe fn queue_actor(&self, actor: NonNull<ActorCell>) {
+        self.actors.borrow_mut().push_back(actor);
+        self.actors_queued.set(self.actors_queued.get() + 1);
+        if !self.actors_are_queued.replace(true) {
+            self.ready.borrow_mut().push_back(None);
+        }
+    }
+
+    /// Wakes an actor of this worker.
+    #[inline]
+    fn wake_own_actor(&self, actor: &ActorCell) {
+        if actor.residence.wake() {
+            actor.program.activity.begin(Some(self.id));
+            // SAFETY: it was parked, so it has not ended, does not run, and is in no queue.
+            unsafe { self.queue_actor(NonNull::from(actor)) };
+        }
+    }
+
+    /// Passes a kill on to the carrier that runs a handler of the actor, if one does.
+    #[cold]
+    fn interrupt(&self, actor: &ActorCell) {
+        // SAFETY: this is its home's thread.
+        if let Some(carrier) = unsafe { actor.carrier() } {
+            carrier.mark_killed();
+            self.wake_own(carrier);
+        }
+    }
+
+    /// An actor has nothing to do any more.
+    pub(crate) fn actor_idles(&self, actor: &ActorCell) {
+        actor.program.activity.rest(self.id);
+    }
+
+    /// After a message has been handled: whether the slice may be over.
+    ///
+    /// Even the cheap clock costs a third of a short message. So it is read after every eighth, unless
+    /// the last ones took so long that the eight next could outlast a slice; then after each.
+    #[inline]
+    pub(crate) fn slice_may_be_over(&self) -> bool {
+        let left = self.messages_to_look.get();
+        self.messages_to_look.set(left.wrapping_sub(1));
+        left == 0 && self.look_at_ticks()
+    }
+
+    fn look_at_ticks(&self) -> bool {
+        let now = ticks::now();
+        let since_look = now.wrapping_sub(self.last_look.replace(now));
+        let slice = ticks::of(SLICE);
+        let slow = since_look >= slice / 8;
+        self.messages_to_look
+            .set(if slow { 0 } else { MESSAGES_PER_LOOK - 1 });
+        now.wrapping_sub(self.slice_ticks.get()) >= slice
+    }
+
+    /// How long the present slice has lasted.
+    pub(crate) fn slice_so_far(&self) -> Duration {
+        self.slice_start.get().elapsed()
+    }
+
+    /// Takes a turn if the slice is over; `true` if it was.
+    pub(crate) fn take_turn_if_due(&self) -> bool {
+        let turns = self.turns.get();
+        self.look_at_clock();
+        self.turns.get() > turns
+    }
+
+    /// Runs the actors that are ready, until there is none, or others have waited for a slice.
+    pub(crate) fn run_actors(&'static self, carrier: &Core) {
+        loop {
+            let next = self.actors.borrow_mut().pop_front();
+            let Some(actor) = next else {
+                if self.take_surplus() {
+                    continue;
+                }
+                return;
+            };
+            self.actors_begun.set(self.actors_begun.get() + 1);
+            // SAFETY: it is this worker's, and this is the carrier.
+            unsafe { actor::run::run(self, carrier, actor) };
+            if self.turns.get() > 0 && !self.ready.borrow().is_empty() {
+                break;
+            }
+        }
+    }
+
+    /// Gives the actors that are ready their place among the tasklets, if they have none.
+    #[inline]
+    fn queue_actors(&self) {
+        if !self.actors.borrow().is_empty() && !self.actors_are_queued.replace(true) {
+            self.ready.borrow_mut().push_back(None);
+        }
+    }
+
+    /// Takes in actors that are ready and that others have no time for; `true` if there were any.
+    fn take_surplus(&self) -> bool {
+        let taken = surplus::take();
+        for actor in &taken {
+            // SAFETY: it has been ready since it was given away, and only whoever runs it ends it.
+            self.welcome(unsafe { actor.as_ref() });
+        }
+        if !surplus::is_empty() {
+            ring_an_idle_one();
+        }
+        !taken.is_empty()
+    }
+
+    /// Gives actors away that have been ready for a whole slice, if another worker has nothing to do.
+    fn give_surplus(&self) {
+        let have_waited = self.actors_begun.get() < self.slice_queued.get();
+        if have_waited && IDLE.load(Ordering::Relaxed) != 0 {
+            let given = surplus::give(&mut self.actors.borrow_mut());
+            // They count as begun: the others come sooner by so many.
+            self.actors_begun
+                .set(self.actors_begun.get() + given as u64);
+            if given > 0 {
+                ring_an_idle_one();
+            }
+        }
+    }
+
+    /// Keeps a carrier that has nothing to do, and comes back when it has; `false` if it is to end.
+    pub(crate) fn lay_by(&'static self, carrier: &Core) -> bool {
+        let mut idle = self.idle_carriers.borrow_mut();
+        if idle.len() >= carrier::KEPT {
+            return false;
+        }
+        idle.push(NonNull::from(carrier));
+        drop(idle);
+        carrier.suspend(self);
+        true
+    }
+
+    /// Sees to it that there is a carrier to be had when the one that runs now waits.
+    pub(crate) fn reserve_carrier(&'static self) -> Result<(), SpawnError> {
+        if self.idle_carriers.borrow().is_empty() {
+            let made = carrier::make(self)?;
+            self.idle_carriers.borrow_mut().push(made);
+        }
+        Ok(())
+    }
+
+    /// Gives the actors that are ready to a carrier.
+    fn resume_carrier(&'static self) {
+        if self.actors.borrow().is_empty() {
+            return;
+        }
+        let idle = self.idle_carriers.borrow_mut().pop();
+        let carrier = match idle {
+            Some(carrier) => carrier,
+            None => match carrier::make(self) {
+                Ok(carrier) => carrier,
+                Err(_) => {
+                    // The only ones there are have given way in a handler, and are ready: each waits
+                    // only when there is another. The actors' turn comes again after theirs.
+                    return;
+                }
+            },
+        };
+        self.resume(carrier);
+    }
+
+    /// A number for a call, of which there is no other in the process.
+    pub(crate) fn next_call(&self) -> u64 {
+        self.calls.set(self.calls.get() + 1);
+        self.calls.get()
     }
 
     /// Counts an operation, and takes a turn if the slice is used up.
@@ -296,12 +517,19 @@ impl Local {
         }
     }
 
+    fn begin_slice(&self) {
+        self.slice_start.set(Instant::now());
+        self.slice_ticks.set(ticks::now());
+        self.slice_queued.set(self.actors_queued.get());
+    }
+
     /// Sees to events, timers and the inbox without waiting.
     pub(crate) fn turn(&self) {
         self.poll_events(Duration::ZERO);
         self.fire_timers();
         self.empty_inbox();
-        self.slice_start.set(Instant::now());
+        self.give_surplus();
+        self.begin_slice();
         self.turns.set(self.turns.get() + 1);
     }
 
@@ -377,6 +605,13 @@ impl Local {
                     core.wake.taken_from_inbox();
                     self.wake_own(&core);
                 }
+                Kind::Actor => {
+                    let actor = node.cast::<ActorCell>();
+                    // SAFETY: of this kind only `wake_actor` delivers, with a reference.
+                    self.welcome(unsafe { actor.as_ref() });
+                    // SAFETY: that reference.
+                    unsafe { ActorCell::remove_reference(actor) };
+                }
                 Kind::Command => {
                     // SAFETY: of this kind only `post` delivers, and it leaked a box.
                     let command = unsafe { Box::from_raw(node.cast::<Command>().as_ptr()) };
@@ -386,6 +621,20 @@ impl Local {
             }
         }
         any
+    }
+
+    /// An actor has come to the inbox, or would have.
+    pub(crate) fn welcome(&self, actor: &ActorCell) {
+        // If it has no home: it has just been launched, or been given away by another worker.
+        actor.residence.settle(self.id);
+        actor.residence.arrive();
+        if !actor.has(actor::cell::ENDED) {
+            if actor.flags() & actor::cell::KILLED != 0 {
+                self.interrupt(actor);
+            }
+            self.wake_own_actor(actor);
+        }
+        actor.program.activity.rest(self.id);
     }
 
     /// Runs the timers' actions that are due; only in the driver.
@@ -435,9 +684,30 @@ impl Local {
 
     /// Waits until there is something to do, and sees to it.
     fn sleep(&self) {
-        if self.fire_timers() || (time::is_virtual() && self.advance_virtual_clock()) {
+        if self.fire_timers()
+            || self.take_surplus()
+            || (time::is_virtual() && self.advance_virtual_clock())
+        {
             return;
         }
+        // Said before the last look at the surplus: whoever gives after that look finds it said.
+        IDLE.fetch_or(self.idle_bit(), Ordering::SeqCst);
+        if surplus::is_empty() {
+            self.wait_for_work();
+        }
+        IDLE.fetch_and(!self.idle_bit(), Ordering::SeqCst);
+        self.empty_inbox();
+        self.take_surplus();
+        self.begin_slice();
+    }
+
+    /// Which bit of [`IDLE`] is this worker's. With more workers than bits some share one: then one of
+    /// them may be rung in place of another, or in vain.
+    fn idle_bit(&self) -> usize {
+        1 << (self.id % usize::BITS as usize)
+    }
+
+    fn wait_for_work(&self) {
         // From here on a delivery rings. What was delivered before makes this fail.
         if self.shared.inbox.go_idle() {
             self.arm_timer();
@@ -449,8 +719,6 @@ impl Local {
             self.shared.inbox.leave_idle();
             self.fire_timers();
         }
-        self.empty_inbox();
-        self.slice_start.set(Instant::now());
     }
 
     /// Jumps to the next timer if nothing else can happen; `true` if the driver must look again.
@@ -505,8 +773,16 @@ pub(crate) fn drive(local: &'static Local) -> ! {
     loop {
         loop {
             let next = local.ready.borrow_mut().pop_front();
-            let Some(core) = next else { break };
-            local.resume(core);
+            match next {
+                None => break,
+                Some(Some(core)) => local.resume(core),
+                Some(None) => {
+                    local.actors_are_queued.set(false);
+                    local.resume_carrier();
+                }
+            }
+            // A carrier may have come back in the middle of a handler, and left others that are ready.
+            local.queue_actors();
             local.count_operation();
             if local.shared.inbox.has_nodes() {
                 local.empty_inbox();
@@ -536,6 +812,36 @@ pub(crate) fn wake(core: &Core) {
             }
         }
     }
+}
+
+/// Wakes an actor, from any thread: makes it look again.
+#[inline]
+pub(crate) fn wake_actor(actor: &ActorCell) {
+    let local = local();
+    let on = local.map(|local| local.id);
+    match (actor.residence.knock(on), local) {
+        (Knock::Here, Some(local)) => {
+            if actor.flags() & actor::cell::KILLED != 0 {
+                local.interrupt(actor);
+            }
+            local.wake_own_actor(actor);
+        }
+        (Knock::Deliver(home), _) => {
+            actor.program.activity.begin(on);
+            deliver_actor(actor, home);
+        }
+        (Knock::Here | Knock::OnItsWay, _) => {}
+    }
+}
+
+/// Puts an actor into the inbox of worker `home`, for whoever has raised its flag for that. It counts
+/// as begun until it is there.
+pub(crate) fn deliver_actor(actor: &ActorCell, home: usize) {
+    // The inbox has a reference of its own: the actor may end before it is read.
+    actor.add_reference();
+    // SAFETY: the link is the cell's first field, and in no queue: whoever has raised the flag is the
+    // only one to use it until the home has taken it down.
+    unsafe { deliver(home, NonNull::from(actor).cast()) };
 }
 
 /// Empties a counter descriptor. It is edge-triggered, so this only keeps its count low.

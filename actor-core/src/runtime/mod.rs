@@ -19,10 +19,11 @@ use std::{io, thread};
 
 use parking_lot::Mutex;
 
+use crate::actor::run;
 use crate::block::{self, Here};
 use crate::tasklet::Tasklet;
 use crate::unmatched::{self, Unmatched};
-use crate::{JoinError, RuntimeError, pool, substrate, time, worker};
+use crate::{JoinError, RuntimeError, pool, substrate, ticks, time, worker};
 use program::{Cause, Program};
 
 /// How large a tasklet's stack is unless somebody says otherwise. It is address space: memory is
@@ -30,6 +31,8 @@ use program::{Cause, Program};
 pub const DEFAULT_STACK_SIZE: usize = 256 * 1024;
 /// How long tasklets have to end by themselves after a stop.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// How long an actor's handler may hold its worker before a warning is logged.
+pub const DEFAULT_HOLD_WARNING: Duration = Duration::from_millis(100);
 /// How long the workers may take to come up; only a broken machine lets it pass.
 const START_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -89,6 +92,7 @@ struct Settings {
     virtual_clock: Option<bool>,
     signals: Option<bool>,
     sigusr1: Option<bool>,
+    hold_warning: Option<Duration>,
 }
 
 impl RuntimeBuilder {
@@ -205,6 +209,13 @@ impl RuntimeBuilder {
     /// Whether SIGUSR1 prints the tree of tasklets to standard error. By default it does.
     pub fn sigusr1(mut self, on: bool) -> Self {
         self.settings.sigusr1 = Some(on);
+        self
+    }
+
+    /// How long an actor's handler may hold its worker, without an operation of the framework in
+    /// between, before a warning is logged that names it; [`DEFAULT_HOLD_WARNING`] by default.
+    pub fn hold_warning(mut self, limit: Duration) -> Self {
+        self.settings.hold_warning = Some(limit);
         self
     }
 
@@ -375,7 +386,7 @@ thread_local! {
 /// The program that the caller works for.
 fn current_program() -> Option<Arc<Program>> {
     match block::current() {
-        Some(core) => Some(core.program.clone()),
+        Some(core) => Some(core.acting_program().clone()),
         // A thread's destructors may run when this has gone.
         None => PROGRAM
             .try_with(|program| program.borrow().clone())
@@ -453,6 +464,7 @@ impl Settings {
             virtual_clock: Some(virtual_clock),
             signals: Some(self.signals.unwrap_or(true)),
             sigusr1: Some(self.sigusr1.unwrap_or(true)),
+            hold_warning: Some(self.hold_warning.unwrap_or(DEFAULT_HOLD_WARNING)),
         })
     }
 
@@ -471,7 +483,8 @@ impl Settings {
             && agree(&self.unmatched, &running.unmatched)
             && agree(&self.virtual_clock, &running.virtual_clock)
             && agree(&self.signals, &running.signals)
-            && agree(&self.sigusr1, &running.sigusr1))
+            && agree(&self.sigusr1, &running.sigusr1)
+            && agree(&self.hold_warning, &running.hold_warning))
     }
 }
 
@@ -483,10 +496,12 @@ fn stack_size(bytes: usize) -> Result<usize, RuntimeError> {
 /// Brings up the workers. The order of the steps matters.
 fn boot(settings: &Settings) -> Result<(), RuntimeError> {
     let settled = "all settings have been settled";
+    let began = ticks::Mark::now();
     let workers = settings.workers.expect(settled);
     STACK_SIZE.store(settings.stack_size.expect(settled), Ordering::Relaxed);
     unmatched::set_policy(settings.unmatched.expect(settled));
     pool::configure(settings.pool_threads.expect(settled));
+    run::warn_after(settings.hold_warning.expect(settled));
     limits::raise_descriptor_limit();
     if settings.virtual_clock.expect(settled) {
         time::go_virtual();
@@ -499,6 +514,7 @@ fn boot(settings: &Settings) -> Result<(), RuntimeError> {
     worker::create(workers)?;
     probe::check(workers)?;
     start_drivers(workers)?;
+    ticks::calibrate(began);
     overflow::install()?;
     // After the first coroutine: `generator` sets a hook then, to which ours is chained.
     panics::install_hook();

@@ -96,7 +96,7 @@ extern "C" fn handle(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut li
         // The guard page, and the first word above it, which a push can straddle.
         if (bottom.saturating_sub(PAGE.load(Ordering::Relaxed))..bottom + 64).contains(&address) {
             say("tasklet '");
-            say(core.name());
+            say(core.acting_name());
             say(
                 "' has overflowed its stack; give it more with Tasklet::builder().stack_size(..), \
                  or all of them with Runtime::builder().stack_size(..)\n",

@@ -8,12 +8,19 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use super::signals;
-use crate::Pid;
+use crate::actor::activity::Activity;
+use crate::actor::cell::ActorCell;
+use crate::actor::roster::Roster;
 use crate::tasklet::core::Core;
 use crate::tasklet::tree::Tree;
+use crate::{Pid, worker};
 
 /// How long the killed are waited for before the program ends without them.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// Longer than a program without a limit to its grace period waits at a time.
+const FAR: Duration = Duration::from_secs(86_400);
+/// How often a program that only waits for its actors looks whether they have work left.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -23,9 +30,14 @@ pub(crate) struct Program {
     shutting_down: AtomicBool,
     /// All are being killed, those included that are still to come.
     killing: AtomicBool,
+    /// All actors are asked to stop, those included that are still to come.
+    stopping_actors: AtomicBool,
     /// Tasklets that live; and of those the ones that are no daemons.
     alive: AtomicUsize,
     keeping: AtomicUsize,
+    /// What actors do, and which there are.
+    pub(crate) activity: Activity,
+    pub(crate) roster: Roster,
     state: Mutex<State>,
     /// Told when the last one that keeps the program going has ended, when the last of all has, and
     /// when a shutdown begins.
@@ -78,12 +90,22 @@ impl Program {
             grace,
             shutting_down: AtomicBool::new(false),
             killing: AtomicBool::new(false),
+            stopping_actors: AtomicBool::new(false),
             alive: AtomicUsize::new(0),
             keeping: AtomicUsize::new(0),
+            activity: Activity::new(worker::all().len()),
+            roster: Roster::new(worker::all().len()),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
         RUNNING.lock().push(Arc::downgrade(&program));
+        program
+    }
+
+    /// What belongs to no program. Never ends.
+    pub(crate) fn none() -> Arc<Program> {
+        let program = Program::begin(Duration::MAX);
+        RUNNING.lock().retain(|other| other.as_ptr() != &*program);
         program
     }
 
@@ -203,23 +225,49 @@ impl Program {
         }
     }
 
-    /// Waits until the main tasklet and all that are no daemons have ended; past the grace period of
-    /// a shutdown, kills them. Gives the code to exit with if it is not main's own.
+    /// Waits until the main tasklet and all that are no daemons have ended and no actor has work left,
+    /// and then until the actors have stopped; past the grace period of a shutdown, kills them all.
+    /// Gives the code to exit with if it is not main's own.
     pub(crate) fn wait(&self) -> Option<u8> {
         let mut killed = false;
+        let mut actors_stopped = false;
         let mut state = self.state.lock();
-        while self.keeping.load(Ordering::SeqCst) > 0 {
+        loop {
+            let tasklets = self.keeping.load(Ordering::SeqCst) > 0;
+            if !tasklets && self.roster.len() == 0 {
+                break;
+            }
+            // Without news: the actors' workers tell none.
+            let look = (!tasklets).then_some(LOOK);
+            if !tasklets && !actors_stopped && self.activity.is_over() {
+                actors_stopped = true;
+                self.shutting_down.store(true, Ordering::Release);
+                self.stopping_actors.store(true, Ordering::Release);
+                drop(state);
+                // The supervised ones are asked by their supervisors.
+                self.roster.for_each(|actor| {
+                    if !actor.is_supervised() {
+                        actor.stop();
+                    }
+                });
+                state = self.state.lock();
+                continue;
+            }
             match state.shutdown {
-                None => self.changed.wait(&mut state),
+                None => match look {
+                    None => self.changed.wait(&mut state),
+                    Some(look) => drop(self.changed.wait_for(&mut state, look)),
+                },
                 Some(shutdown) => {
                     let last_wait = if killed { LAST_WAIT } else { Duration::ZERO };
                     let patience = self.grace.saturating_add(last_wait);
-                    // Later than any clock: for ever.
-                    let Some(until) = shutdown.since.checked_add(patience) else {
-                        self.changed.wait(&mut state);
-                        continue;
-                    };
-                    if !self.changed.wait_until(&mut state, until).timed_out() {
+                    // Later than any clock: never.
+                    let far = Instant::now() + FAR;
+                    let until = shutdown.since.checked_add(patience).unwrap_or(far);
+                    let next = look.map_or(until, |look| until.min(Instant::now() + look));
+                    if !self.changed.wait_until(&mut state, next).timed_out()
+                        || Instant::now() < until
+                    {
                         continue;
                     }
                     drop(state);
@@ -259,6 +307,11 @@ impl Program {
         }
     }
 
+    /// Whether all actors are asked to stop.
+    pub(crate) fn stops_actors(&self) -> bool {
+        self.stopping_actors.load(Ordering::Acquire)
+    }
+
     /// Whether all that is left is being killed.
     pub(crate) fn is_killing(&self) -> bool {
         self.killing.load(Ordering::Acquire)
@@ -269,6 +322,7 @@ impl Program {
         for core in Tree::of(self.roots()).into_members() {
             core.kill();
         }
+        self.roster.for_each(ActorCell::kill);
     }
 
     /// Says on standard error who keeps the program from ending: whoever waits for it must not have

@@ -14,7 +14,7 @@ use crate::contain::{contain, contain_or};
 use crate::mailbox::Mailbox;
 use crate::runtime::{self, limits, panics};
 use crate::substrate::Coroutine;
-use crate::{JoinError, Panic, SpawnError, outcome, stacks, worker};
+use crate::{BoxError, ExitReason, JoinError, Panic, SpawnError, outcome, stacks, worker};
 
 /// Where a tasklet lives. It never moves.
 ///
@@ -201,10 +201,10 @@ impl TaskletBuilder {
     fn launch(self, function: Name, body: Body) -> Result<Tasklet, SpawnError> {
         block::touch();
         let program = runtime::program().ok_or(SpawnError::NotRunning)?;
-        let parent = block::current();
+        let parent = block::tasklet();
         let home = match (self.placement, parent) {
-            (Placement::Here, Some(parent)) => parent.home,
             (Placement::Worker(id), _) => id % worker::all().len(),
+            (Placement::Here, _) if let Some(here) = block::current() => here.home,
             (Placement::Here | Placement::LeastLoaded, _) => worker::least_loaded(),
         };
         // Before a place is taken: it clones values of the user's.
@@ -227,6 +227,9 @@ impl TaskletBuilder {
         });
         if !adopted {
             program.add_root(&core);
+            if let Some(actor) = block::current().and_then(Core::acting) {
+                actor.adopt(&core);
+            }
         }
         program.register(&core);
         // Whoever kills a whole family marks each parent first, and looks for its children then.
@@ -284,6 +287,7 @@ where
             }
         });
         let failure = failure(core, &result);
+        core.set_reason(exit_reason(core, &result, failure.as_ref()));
         packet.put(result, failure);
         // If the handle has gone, this drops the result.
         contain_or(
@@ -291,6 +295,24 @@ where
             || tracing::warn!(tasklet = core.name(), "dropping the result has panicked"),
         );
     })
+}
+
+/// What those hear who watch it.
+fn exit_reason<T>(
+    core: &Core,
+    result: &Result<T, JoinError>,
+    failure: Option<&Failure>,
+) -> ExitReason {
+    match (result, failure) {
+        (Err(JoinError::Panicked(panic)), _) => ExitReason::Panicked(panic.to_string().into()),
+        (Err(_), _) => ExitReason::Killed,
+        (Ok(_), Some(Failure::Returned { error, .. })) => {
+            ExitReason::Failed(BoxError::from(error.clone()).into())
+        }
+        (Ok(_), _) if core.program.is_shutting_down() => ExitReason::Shutdown,
+        (Ok(_), _) if core.is_stopping() => ExitReason::Stopped,
+        (Ok(_), _) => ExitReason::Normal,
+    }
 }
 
 /// What is to be logged of a result that nobody takes.

@@ -5,17 +5,21 @@ use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::thread::panicking;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use super::family::Family;
 use super::local::Locals;
+use crate::actor::cell::ActorCell;
 use crate::block::{self, Waiting};
 use crate::contain::contain_or;
+use crate::deadlock::Calls;
 use crate::envelope::Envelope;
+use crate::exit::{self, Exit, ExitReason, Party, Watchers};
 use crate::mailbox::{Contents, Mailbox, Patience};
 use crate::queue::{Kind, Link};
 use crate::runtime::limits;
@@ -26,7 +30,7 @@ use crate::unmatched::Ignored;
 use crate::wait_list::WaitList;
 use crate::wake::WakeState;
 use crate::worker::{self, Local};
-use crate::{CallError, Pid, SendError, counters};
+use crate::{Pid, SendError};
 
 const KILLED: u8 = 1;
 const STOPPING: u8 = 2;
@@ -73,6 +77,13 @@ pub(crate) struct Core {
     pub(crate) program: Arc<Program>,
     /// Messages that no arm has taken, by class.
     pub(crate) ignored: Mutex<Ignored>,
+    watchers: OnceLock<Watchers>,
+    /// Whether word of linked ends comes as a message, and does not end it.
+    pub(crate) traps_exits: AtomicBool,
+    /// Whether it waits for an answer. Written on its home's thread.
+    in_call: AtomicBool,
+    /// Why it has ended.
+    reason: OnceLock<ExitReason>,
     home_state: HomeState,
 }
 
@@ -90,6 +101,12 @@ pub(crate) struct HomeState {
     raised: Cell<u32>,
     /// How many `shield`s are around what it does.
     pub(crate) shields: Cell<u32>,
+    /// Until when the handler that it runs must answer.
+    pub(crate) answer_by: Cell<Option<Instant>>,
+    /// The call that it waits in.
+    pub(crate) calls: Calls,
+    /// The actor one of whose handlers it runs, if it is a carrier.
+    pub(crate) acting: Cell<Option<NonNull<ActorCell>>>,
 }
 
 // SAFETY: all fields but `link` and `home_state` are Sync by themselves. The link is the inbox's while
@@ -130,6 +147,10 @@ impl Core {
             family: Mutex::default(),
             program: settings.program,
             ignored: Mutex::default(),
+            watchers: OnceLock::new(),
+            traps_exits: AtomicBool::new(false),
+            in_call: AtomicBool::new(false),
+            reason: OnceLock::new(),
             home_state: HomeState {
                 coroutine: UnsafeCell::new(None),
                 body: Cell::new(None),
@@ -139,6 +160,9 @@ impl Core {
                 locals: RefCell::new(settings.locals),
                 raised: Cell::new(0),
                 shields: Cell::new(0),
+                answer_by: Cell::new(None),
+                calls: Calls::default(),
+                acting: Cell::new(None),
             },
         })
     }
@@ -195,10 +219,8 @@ impl Core {
 
     /// The end: called by the tasklet itself, after its body.
     fn end(&self) {
-        // SAFETY: the tasklet itself.
-        let shields = unsafe { &self.home_state().shields };
         // It is as good as dead: a kill has nothing left to unwind but destructors.
-        shields.set(shields.get() + 1);
+        self.shield();
         // Destructors of the user's run in here. One that panics ends that piece alone.
         let guarded = |piece: &dyn Fn()| {
             contain_or(piece, || {
@@ -214,13 +236,12 @@ impl Core {
             let Some(message) = (unsafe { self.mailbox.pop() }) else {
                 break;
             };
-            counters::UNDELIVERED.add(1);
             let message = Cell::new(Some(message));
             guarded(&|| {
+                let message = message.take();
                 message
-                    .take()
                     .into_iter()
-                    .for_each(|m| m.fail(CallError::Ended))
+                    .for_each(|message| message.abandon(self.pid, self.name()));
             });
         }
         // Last, since all the destructors before may have made new ones, and they must not leave this
@@ -228,6 +249,11 @@ impl Core {
         // SAFETY: the tasklet itself.
         Locals::clear(&unsafe { self.home_state() }.locals, guarded);
         self.flags.fetch_or(ENDED, Ordering::SeqCst);
+        // As `exit::tell_all` asks; most have none.
+        fence(Ordering::SeqCst);
+        if self.watchers.get().is_some() {
+            exit::tell_all(&Party::Tasklet(self.strong()));
+        }
         Family::bury(self);
         self.joiners.wake_all();
         self.program.tasklet_ended(self);
@@ -270,6 +296,47 @@ impl Core {
             Arc::increment_strong_count(self);
             Arc::from_raw(self)
         }
+    }
+
+    /// The actor that it stands for, if it is a carrier. For the tasklet itself.
+    pub(crate) fn acting(&self) -> Option<&ActorCell> {
+        // SAFETY: the tasklet itself; the actor lives while a handler of it runs.
+        unsafe { self.home_state().acting.get().map(|actor| actor.as_ref()) }
+    }
+
+    /// Says that it, or the actor that it stands for, waits for an answer. For the tasklet itself.
+    #[inline]
+    pub(crate) fn mark_in_call(&self, is: bool) {
+        match self.acting() {
+            Some(actor) => actor.mark_in_call(is),
+            None => self.in_call.store(is, Ordering::Relaxed),
+        }
+    }
+
+    /// Whether it waits for an answer. From another thread this is a hint.
+    pub(crate) fn is_in_call(&self) -> bool {
+        self.in_call.load(Ordering::Relaxed)
+    }
+
+    /// Its identity, or that of the actor that it stands for. For the tasklet itself.
+    pub(crate) fn acting_pid(&self) -> Pid {
+        self.acting().map_or(self.pid, |actor| actor.pid)
+    }
+
+    /// What it is called, or the actor that it stands for. For the tasklet itself.
+    pub(crate) fn acting_name(&self) -> &str {
+        self.acting().map_or_else(|| self.name(), ActorCell::name)
+    }
+
+    /// Whether it, or the actor that it stands for, has been asked to stop. For the tasklet itself.
+    pub(crate) fn is_asked_to_stop(&self) -> bool {
+        self.acting()
+            .map_or_else(|| self.is_stopping(), ActorCell::is_stopping)
+    }
+
+    /// Its program, or that of the actor that it stands for. For the tasklet itself.
+    pub(crate) fn acting_program(&self) -> &Arc<Program> {
+        self.acting().map_or(&self.program, |actor| &actor.program)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -357,9 +424,68 @@ impl Core {
         self.wake_up();
     }
 
+    /// A carrier's kill is that of the actor it stands for, and over with that one's run.
+    #[inline]
+    pub(crate) fn forget_kill(&self) {
+        if self.flags.load(Ordering::Relaxed) & KILLED != 0 {
+            self.flags.fetch_and(!KILLED, Ordering::AcqRel);
+            // SAFETY: the tasklet itself.
+            unsafe { self.home_state() }.raised.set(0);
+        }
+    }
+
+    /// Marks a carrier as killed, whose actor has been. The caller wakes it.
+    pub(crate) fn mark_killed(&self) {
+        self.flags.fetch_or(KILLED, Ordering::AcqRel);
+    }
+
+    /// Holds kills off, until [`unshield`](Self::unshield). For the tasklet itself.
+    pub(crate) fn shield(&self) {
+        // SAFETY: the tasklet itself.
+        let shields = unsafe { &self.home_state().shields };
+        shields.set(shields.get() + 1);
+    }
+
+    /// Takes one [`shield`](Self::shield) back.
+    pub(crate) fn unshield(&self) {
+        // SAFETY: the tasklet itself.
+        let shields = unsafe { &self.home_state().shields };
+        shields.set(shields.get() - 1);
+    }
+
     /// Makes it look again, if it waits.
     pub(crate) fn wake_up(&self) {
         worker::wake(self);
+    }
+
+    // Watching ----------------------------------------------------------------------------------
+
+    pub(crate) fn watchers(&self) -> &Watchers {
+        self.watchers.get_or_init(Watchers::default)
+    }
+
+    pub(crate) fn watchers_if_any(&self) -> Option<&Watchers> {
+        self.watchers.get()
+    }
+
+    /// Why it has ended, if it has.
+    pub(crate) fn reason(&self) -> Option<ExitReason> {
+        self.reason.get().cloned()
+    }
+
+    /// Before it ends.
+    pub(crate) fn set_reason(&self, reason: ExitReason) {
+        let _ = self.reason.set(reason);
+    }
+
+    /// It is told of an end.
+    pub(crate) fn hear_of(&self, exit: Exit) {
+        if !exit.linked || self.traps_exits.load(Ordering::Acquire) {
+            // Refused by one that takes no more, which has no use for it.
+            let _ = self.send(Envelope::exit_to_tasklet(exit), Patience::System);
+        } else if exit.reason.is_abnormal() {
+            self.kill();
+        }
     }
 
     /// Puts a message into its mailbox.
@@ -369,7 +495,7 @@ impl Core {
         patience: Patience,
     ) -> Result<(), SendError<Envelope>> {
         block::touch();
-        let at_home = worker::local().is_some_and(|local| local.id == self.home);
+        let at_home = || worker::local().is_some_and(|local| local.id == self.home);
         // SAFETY: that is what `at_home` says.
         if unsafe { self.mailbox.push(envelope, patience, self.pid, at_home) }? {
             self.wake_up();
@@ -391,6 +517,11 @@ impl Core {
         // SAFETY: the tasklet itself.
         let state = unsafe { self.home_state() };
         if panicking() || state.shields.get() > 0 {
+            return;
+        }
+        if self.acting().is_some_and(|actor| !actor.has(KILLED)) {
+            // Meant for one that it stood for before.
+            self.forget_kill();
             return;
         }
         let raised = state.raised.replace(state.raised.get() + 1);
@@ -433,7 +564,7 @@ impl Core {
     // Inlined, as are its callers up to the user's operation: after a switch each return of a call made
     // before it is mispredicted, which costs as much as the switch itself.
     #[inline(always)]
-    fn suspend(&self, local: &'static Local) {
+    pub(crate) fn suspend(&self, local: &'static Local) {
         // SAFETY: the tasklet itself.
         let state = unsafe { self.home_state() };
         let here = (&raw const state).addr();

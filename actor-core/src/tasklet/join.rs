@@ -180,6 +180,7 @@ impl<T> JoinHandle<T> {
         self.wait_for_end(deadline)
             .map_err(|interrupt| match interrupt {
                 Interrupt::TimedOut | Interrupt::Expired(_) => JoinError::Timeout,
+                Interrupt::Exhausted => JoinError::Exhausted,
                 Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => {
                     JoinError::Unwinding
                 }
@@ -267,7 +268,7 @@ pub(crate) fn wait_for_end(core: &Core, deadline: Option<Instant>) -> Result<(),
     match block::wait_until(wait.or_stop(), ended) {
         Err(Interrupt::Stopping) => {
             // The caller cannot react to the stop, so it goes to the one it waits for.
-            if block::current().is_some_and(|me| is_descendant(core, me)) {
+            if block::tasklet().is_some_and(|me| is_descendant(core, me)) {
                 core.stop();
             }
             block::wait_until(wait, ended)

@@ -35,8 +35,11 @@ thread_local! {
 /// Lends the caller's values to `f`, which must not call code of the user's.
 fn with_locals<R>(f: impl FnOnce(&mut Locals) -> R) -> R {
     match block::here() {
-        // SAFETY: the tasklet itself.
-        Here::Tasklet(_, core) => f(&mut unsafe { core.home_state() }.locals.borrow_mut()),
+        Here::Tasklet(_, core) => match core.acting() {
+            // SAFETY: the tasklet itself.
+            None => f(&mut unsafe { core.home_state() }.locals.borrow_mut()),
+            Some(actor) => f(&mut actor.locals().borrow_mut()),
+        },
         Here::Driver | Here::Thread => THREAD.with_borrow_mut(f),
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod tree;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,9 @@ pub use self::receive::Messages;
 use self::tree::Tree;
 use crate::block::{self, Here, Interrupt, Wait, Waiting};
 use crate::envelope::Envelope;
+use crate::exit::{self, Monitor, Party};
 use crate::mailbox::{Mailbox, Patience};
-use crate::message::{self, Message, Pid, Recipient};
+use crate::message::{self, Limit, Message, Pid, Recipient};
 use crate::reply::{self, Reply, ReplyTo, wait_for_reply};
 use crate::{CallError, SendError, TimedOut, time};
 
@@ -139,12 +141,18 @@ impl Tasklet {
     ///
     /// # Panics
     ///
-    /// Outside one; see [`try_current`](Self::try_current).
+    /// Outside one, and in a handler of an actor; see [`try_current`](Self::try_current).
     pub fn current() -> Tasklet {
-        Tasklet::try_current().expect("Tasklet::current was called outside a tasklet")
+        Tasklet::try_current().unwrap_or_else(|| match block::current().and_then(Core::acting) {
+            Some(actor) => panic!(
+                "Tasklet::current was called in a handler of the actor {actor:?}: use \
+                     Context::addr"
+            ),
+            None => panic!("Tasklet::current was called outside a tasklet"),
+        })
     }
 
-    /// The tasklet that the caller runs in; `None` on a plain thread.
+    /// The tasklet that the caller runs in; `None` on a plain thread, and in a handler of an actor.
     ///
     /// ```
     /// use actor_core::Tasklet;
@@ -152,7 +160,7 @@ impl Tasklet {
     /// assert!(Tasklet::try_current().is_none()); // a plain thread
     /// ```
     pub fn try_current() -> Option<Tasklet> {
-        block::current().map(|core| Tasklet::new(core.strong()))
+        block::tasklet().map(|core| Tasklet::new(core.strong()))
     }
 
     /// Lets the others run that are ready, and goes on after them. On a plain thread, as
@@ -207,7 +215,8 @@ impl Tasklet {
         slept.unwrap_or_else(|interrupt| interrupt.raise("sleep"));
     }
 
-    /// Whether the current tasklet has been asked to stop. `false` on a plain thread.
+    /// Whether the current tasklet, or the actor in one of whose handlers this is called, has been asked
+    /// to stop. `false` on a plain thread.
     ///
     /// ```
     /// use actor_core::{Tasklet, dispatch};
@@ -227,7 +236,7 @@ impl Tasklet {
     /// });
     /// ```
     pub fn is_stopping() -> bool {
-        block::current().is_some_and(Core::is_stopping)
+        block::current().is_some_and(Core::is_asked_to_stop)
     }
 
     /// Runs `f` without being killed: a kill that comes meanwhile is carried out at the first
@@ -257,17 +266,13 @@ impl Tasklet {
         struct Lower<'a>(&'a Core);
         impl Drop for Lower<'_> {
             fn drop(&mut self) {
-                // SAFETY: the tasklet itself.
-                let shields = unsafe { &self.0.home_state().shields };
-                shields.set(shields.get() - 1);
+                self.0.unshield();
             }
         }
         let Some(core) = block::current() else {
             return f();
         };
-        // SAFETY: the tasklet itself.
-        let shields = unsafe { &core.home_state().shields };
-        shields.set(shields.get() + 1);
+        core.shield();
         let _lower = Lower(core);
         f()
     }
@@ -346,7 +351,7 @@ impl Tasklet {
     /// # }
     /// ```
     pub fn call<M: Message>(&self, message: M) -> Result<M::Reply, CallError> {
-        message::call(self, message, None)
+        message::call(self, message, Limit::Inherited)
     }
 
     /// As [`call`](Self::call), for at most `limit`; see [`Recipient::call_timeout`].
@@ -373,7 +378,17 @@ impl Tasklet {
         message: M,
         limit: Duration,
     ) -> Result<M::Reply, CallError> {
-        message::call(self, message, time::after(limit))
+        message::call(self, message, Limit::Own(time::after(limit)))
+    }
+
+    /// As [`call_timeout`](Self::call_timeout), with a limit that the receiver is told; see
+    /// [`Recipient::call_within`].
+    pub fn call_within<M: Message>(
+        &self,
+        message: M,
+        limit: Duration,
+    ) -> Result<M::Reply, CallError> {
+        message::call(self, message, Limit::Shared(time::after(limit)))
     }
 
     /// Sends a message that carries the right to answer inside, and waits for the answer. For
@@ -413,7 +428,7 @@ impl Tasklet {
         message::refuse_self_call(self.pid())?;
         let (to, reply) = Reply::pair(waiter);
         self.send(make(to))?;
-        wait_for_reply(reply, self.pid(), None)
+        wait_for_reply(reply, self.pid(), block::answer_by(), None)
     }
 
     /// Sends a message on as it came, with the right to answer it if it is a call.
@@ -615,6 +630,52 @@ impl Tasklet {
         } else {
             join::wait_for_end(&self.core, deadline)
         }
+    }
+
+    // Watching ----------------------------------------------------------------------------------
+
+    /// Has the current tasklet or actor told when this one ends, by an [`Exit`](crate::Exit) in its
+    /// mailbox; at once if it has ended.
+    ///
+    /// # Panics
+    ///
+    /// On a plain thread, which has no mailbox.
+    pub fn monitor(&self) -> Monitor {
+        exit::monitor(exit::watcher(), self.party())
+    }
+
+    /// Links this tasklet and the current tasklet or actor: if one ends abnormally, so does the other,
+    /// unless it [traps exits](Self::trap_exits).
+    ///
+    /// # Panics
+    ///
+    /// On a plain thread, which has no mailbox.
+    pub fn link(&self) {
+        exit::link(exit::watcher(), self.party());
+    }
+
+    /// Takes a link with the current tasklet or actor back.
+    ///
+    /// # Panics
+    ///
+    /// On a plain thread, which has no mailbox.
+    pub fn unlink(&self) {
+        exit::unlink(&exit::watcher(), &self.party());
+    }
+
+    /// Whether the current tasklet receives an [`Exit`](crate::Exit) when one ends that it is linked
+    /// to, and does not end with it.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tasklet.
+    pub fn trap_exits(on: bool) {
+        let core = block::tasklet().expect("only a tasklet can trap exits, and this is none");
+        core.traps_exits.store(on, Ordering::Release);
+    }
+
+    pub(crate) fn party(&self) -> Party {
+        Party::Tasklet(self.core.clone())
     }
 
     // Ending ------------------------------------------------------------------------------------

@@ -138,12 +138,15 @@ impl Tasklet {
 fn error(interrupt: Interrupt) -> ReceiveError {
     match interrupt {
         Interrupt::TimedOut | Interrupt::Expired(_) => ReceiveError::Timeout,
-        Interrupt::Stopping | Interrupt::Unwinding | Interrupt::Outside => ReceiveError::Stopped,
+        // Of these, only the first two can be: a tasklet is no carrier.
+        Interrupt::Stopping | Interrupt::Unwinding | Interrupt::Exhausted | Interrupt::Outside => {
+            ReceiveError::Stopped
+        }
     }
 }
 
 fn receiver<'a>() -> &'a Core {
-    block::current().expect("only a tasklet can receive messages, and this is none")
+    block::tasklet().expect("only a tasklet can receive messages, and this is none")
 }
 
 /// Takes the next message that is worth handling.
@@ -152,6 +155,7 @@ fn next(core: &Core) -> Option<Envelope> {
         // SAFETY: the tasklet itself, as both callers got it from `receiver`.
         let envelope = unsafe { core.mailbox.pop() }?;
         if !envelope.is_given_up() {
+            envelope.hand_on();
             return Some(envelope);
         }
         counters::SKIPPED_CALLS.add(1);

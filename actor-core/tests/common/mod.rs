@@ -98,21 +98,30 @@ pub fn spawn_on<T: Send + 'static>(
         .expect("there is room")
 }
 
+#[track_caller]
 pub fn join<T>(tasklet: JoinHandle<T>) -> T {
-    tasklet
-        .join_timeout(PATIENCE)
-        .expect("the tasklet ends by itself")
+    promptly(|limit| tasklet.join_timeout(limit)).expect("the tasklet ends by itself")
+}
+
+/// Something that waits for `PATIENCE` at most. A wake-up that is lost shows: an operation that finds
+/// what it waited for only because its time is up has succeeded, but too late.
+#[track_caller]
+pub fn promptly<T>(f: impl FnOnce(Duration) -> T) -> T {
+    let start = Instant::now();
+    let done = f(PATIENCE);
+    assert!(start.elapsed() < PATIENCE, "a wake-up has been lost");
+    done
 }
 
 #[track_caller]
 pub fn assert_killed<T: fmt::Debug>(tasklet: &JoinHandle<T>) {
-    let end = tasklet.join_timeout(PATIENCE);
+    let end = promptly(|limit| tasklet.join_timeout(limit));
     assert!(matches!(end, Err(JoinError::Killed)), "{end:?}");
 }
 
 /// Lets the caller's worker run what is ready, until `is_so`.
 #[track_caller]
-pub fn wait_until(is_so: impl Fn() -> bool) {
+pub fn wait_until(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < PATIENCE, "it does not come about");
@@ -158,7 +167,8 @@ impl Gate {
     /// Waits for it to open.
     #[track_caller]
     pub fn pass(&self) {
-        assert!(self.0.wait_timeout(PATIENCE).is_ok(), "the gate stays shut");
+        let passed = promptly(|limit| self.0.wait_timeout(limit));
+        assert!(passed.is_ok(), "the gate stays shut");
     }
 
     pub fn is_open(&self) -> bool {

@@ -1,0 +1,252 @@
+//! What a carrier does with an actor that is ready: start it, hand it its messages, end it.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::cell::{ActorCell, DOWN, ENDING, KILLED, NEW, Next, STOPPING};
+use crate::block::Killed;
+use crate::contain::{contain, contain_or};
+use crate::exit::{self, ExitReason, Party};
+use crate::runtime::panics;
+use crate::tasklet::core::Core;
+use crate::worker::Local;
+use crate::{Panic, counters};
+
+/// How many messages one actor handles before it is another's turn.
+const BATCH: usize = 64;
+
+/// In microseconds.
+static HOLD_WARNING: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Has handlers named in a warning that have held their worker for `limit`.
+pub(crate) fn warn_after(limit: Duration) {
+    let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+    HOLD_WARNING.store(micros, Ordering::Relaxed);
+}
+
+/// What is to become of an actor after a run.
+enum Then {
+    /// It has handled all there was, and is idle.
+    Idle,
+    /// There is more to do.
+    Again,
+    End(ExitReason),
+    /// It is down, and there is to be no other life.
+    Bury(ExitReason),
+}
+
+/// Runs an actor that has been taken from the ready queue.
+///
+/// # Safety
+///
+/// On the thread of `local`, which is the actor's home; in the tasklet of `carrier`.
+pub(crate) unsafe fn run(local: &'static Local, carrier: &Core, cell: NonNull<ActorCell>) {
+    // SAFETY: what is in the ready queue lives: it ends in here alone.
+    let actor = unsafe { cell.as_ref() };
+    actor.residence.begin_run();
+    actor.set_carrier(Some(carrier));
+    // SAFETY: the tasklet itself.
+    let state = unsafe { carrier.home_state() };
+    state.acting.set(Some(cell));
+    // SAFETY: this is its carrier, and it has not ended.
+    let ran = catch_unwind(AssertUnwindSafe(|| unsafe {
+        handle_messages(local, actor)
+    }));
+    let mut then = ran.unwrap_or_else(|payload| Then::End(reason_of(payload)));
+    // Its next life, if it has one, is its supervisor's affair: it is queued for that decision.
+    if let Then::End(reason) = &then {
+        // SAFETY: this is its carrier.
+        unsafe { end_life(carrier, actor, reason) };
+        if actor.is_supervised() && !actor.program.is_killing() {
+            actor.go_down();
+            exit::tell_all(&Party::Actor(actor.reference()));
+            then = Then::Again;
+        }
+    }
+    if let Then::End(reason) | Then::Bury(reason) = &then {
+        // SAFETY: this is its carrier, and it is not run again.
+        unsafe { end(local, carrier, actor, reason) };
+    }
+    actor.set_carrier(None);
+    state.acting.set(None);
+    carrier.forget_kill();
+    match then {
+        Then::Idle => {}
+        // SAFETY: it is at home, does not run any more and is in no queue.
+        Then::Again => unsafe { local.queue_actor(cell) },
+        // SAFETY: the reference of its life.
+        Then::End(_) | Then::Bury(_) => unsafe { ActorCell::remove_reference(cell) },
+    }
+}
+
+/// # Safety
+///
+/// The caller is the actor's carrier, and the actor has its value.
+unsafe fn handle_messages(local: &'static Local, actor: &ActorCell) -> Then {
+    if actor.flags() & DOWN != 0 {
+        match actor.take_decision() {
+            Some(Next::End(reason)) => return Then::Bury(reason),
+            Some(Next::Live) => actor.come_up(),
+            None if actor.program.is_killing() => return Then::Bury(ExitReason::Killed),
+            None if actor.residence.try_idle() => {
+                local.actor_idles(actor);
+                return Then::Idle;
+            }
+            None => return Then::Again,
+        }
+    }
+    if actor.flags() & NEW != 0 {
+        // SAFETY: as the caller promises; the value is there then.
+        if let Err(error) = actor.make_value().and_then(|()| unsafe { actor.started() }) {
+            return Then::End(ExitReason::Failed(error.into()));
+        }
+        actor.lower(NEW);
+    }
+    for _ in 0..BATCH {
+        if actor.flags() & (KILLED | ENDING) != 0 {
+            return Then::End(why(actor));
+        }
+        if let Some(message) = actor.next_unstashed() {
+            message(actor);
+            continue;
+        }
+        // Asked before the look at the mailbox: what was sent before the last address went, or before
+        // a stop, is found by that look.
+        let over = actor.flags() & STOPPING != 0 || actor.is_unreachable();
+        // SAFETY: the consumer.
+        match unsafe { actor.mailbox.pop() } {
+            Some(message) if message.is_given_up() => counters::SKIPPED_CALLS.add(1),
+            // SAFETY: the message was put there by an address of this actor's type.
+            Some(message) => unsafe { message.handle(actor) },
+            None if over => return Then::End(why(actor)),
+            // SAFETY: the consumer.
+            None if unsafe { actor.mailbox.listen() } => {
+                if actor.residence.try_idle() {
+                    local.actor_idles(actor);
+                    return Then::Idle;
+                }
+                // SAFETY: the consumer.
+                unsafe { actor.mailbox.stop_listening() };
+            }
+            None => {}
+        }
+        if local.slice_may_be_over() {
+            // Asked before the turn, which begins a new slice.
+            let held = local.slice_so_far();
+            if held.as_micros() as u64 >= HOLD_WARNING.load(Ordering::Relaxed) {
+                contain(
+                    || tracing::warn!(actor = actor.name(), pid = %actor.pid, ?held, "a handler has held its worker"),
+                );
+            }
+            if local.take_turn_if_due() {
+                break;
+            }
+        }
+    }
+    Then::Again
+}
+
+/// The reason of an end that has been asked for.
+fn why(actor: &ActorCell) -> ExitReason {
+    let flags = actor.flags();
+    if flags & KILLED != 0 {
+        return ExitReason::Killed;
+    }
+    match actor.reason() {
+        Some(reason) => reason,
+        // Those who could reach it may have been shut down before.
+        None if actor.program.is_shutting_down() => ExitReason::Shutdown,
+        None if flags & STOPPING != 0 => ExitReason::Stopped,
+        None => ExitReason::Unreachable,
+    }
+}
+
+/// The reason of an end by unwinding.
+fn reason_of(payload: Box<dyn std::any::Any + Send>) -> ExitReason {
+    if payload.is::<Killed>() {
+        return ExitReason::Killed;
+    }
+    let place = panics::take_place(&*payload);
+    let panic = Panic::new(payload, place);
+    let text: Arc<str> = panic.to_string().into();
+    // The payload is a value of the user's, and so is its destructor.
+    contain(|| drop(panic));
+    ExitReason::Panicked(text)
+}
+
+/// Ends a life: the value is dropped, and what belongs to it.
+///
+/// # Safety
+///
+/// The caller is the actor's carrier.
+unsafe fn end_life(carrier: &Core, actor: &ActorCell, reason: &ExitReason) {
+    // It is as good as dead: a kill has nothing left to unwind but destructors.
+    carrier.shield();
+    let guarded = guard(actor);
+    if !actor.is_supervised() {
+        actor.mailbox.close();
+    }
+    let stash = Cell::new(actor.take_stash());
+    guarded(&|| drop(stash.take()));
+    let started = !actor.has(NEW);
+    if started && !matches!(reason, ExitReason::Killed | ExitReason::Panicked(_)) {
+        // SAFETY: this is its carrier, and the value is there.
+        guarded(&|| unsafe { actor.stopped(reason) });
+    }
+    // SAFETY: this is its carrier.
+    guarded(&|| unsafe { actor.drop_value() });
+    // Last, since the destructors before may have made new ones.
+    actor.clear_locals(&guarded);
+    actor.stop_children();
+    actor.cancel_timers();
+    if reason.is_abnormal() {
+        contain(
+            || tracing::error!(actor = actor.name(), pid = %actor.pid, %reason, "an actor has ended"),
+        );
+    }
+    actor.set_reason(reason);
+    carrier.unshield();
+}
+
+/// Ends the actor for good: what is left in its mailbox is dropped.
+///
+/// # Safety
+///
+/// The caller is the actor's carrier; it is called once, after the last life.
+unsafe fn end(local: &Local, carrier: &Core, actor: &ActorCell, reason: &ExitReason) {
+    carrier.shield();
+    let guarded = guard(actor);
+    actor.mailbox.close();
+    loop {
+        // SAFETY: the consumer.
+        let Some(message) = (unsafe { actor.mailbox.pop() }) else {
+            break;
+        };
+        let message = Cell::new(Some(message));
+        guarded(&|| {
+            let message = message.take();
+            message
+                .into_iter()
+                .for_each(|message| message.abandon(actor.pid, actor.name()));
+        });
+    }
+    actor.clear_locals(&guarded);
+    actor.set_reason(reason);
+    actor.tell_ended();
+    exit::tell_all(&Party::Actor(actor.reference()));
+    actor.program.activity.rest(local.id);
+    carrier.unshield();
+}
+
+/// Runs destructors of the user's. One that panics ends that piece alone.
+fn guard(actor: &ActorCell) -> impl Fn(&dyn Fn()) {
+    move |piece| {
+        contain_or(piece, || {
+            tracing::warn!(actor = actor.name(), "a destructor has panicked at the end");
+        });
+    }
+}

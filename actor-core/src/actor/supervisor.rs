@@ -1,0 +1,644 @@
+//! Supervisors: actors that start others, and start them again when they fail.
+//!
+//! As in Erlang/OTP, of which this has the strategies, the restart types, the limit of restarts in a
+//! period, and the order in which children start and are shut down. Two things differ. A supervised
+//! actor keeps its address, its identity and its mailbox from one life to the next, so what is sent in
+//! between waits, within the mailbox's bound; in OTP each life is a process of its own, to be looked up
+//! anew. And a restart can be put off, by a time that grows with each failure.
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::addr::Addr;
+use super::cell::{ActorRef, DOWN, ENDED, Next, Settings};
+use super::context::Context;
+use super::{Actor, Handler};
+use crate::exit::{self, Monitor, Party};
+use crate::mailbox::Mailbox;
+use crate::timers::Timer;
+use crate::{
+    BoxError, Exit, ExitReason, Message, Outcome, Pid, SpawnError, Tasklet, runtime, time, worker,
+};
+
+/// How long a child has to shut down unless told otherwise.
+pub const DEFAULT_SHUTDOWN: Duration = Duration::from_secs(5);
+/// How long a killed child is waited for before its supervisor goes on without it.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// Which children are started again when one has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strategy {
+    OneForOne,
+    OneForAll,
+    RestForOne,
+}
+
+/// When a child that has ended is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restart {
+    /// Always.
+    #[default]
+    Permanent,
+    /// If it has ended abnormally: by a panic, an error or a kill.
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+/// How a child is shut down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// It is asked to end, and killed if it has not after this time.
+    Within(Duration),
+    /// It is killed.
+    Kill,
+    /// It is asked to end, and waited for, however long that takes. For supervisors.
+    Wait,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Shutdown::Within(DEFAULT_SHUTDOWN)
+    }
+}
+
+/// A supervised actor: how to make it, and its address, which is good before its first life, between
+/// two of them, and until the last has ended.
+pub struct Child<A: Actor> {
+    addr: Addr<A>,
+    settings: ChildSettings,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct ChildSettings {
+    restart: Restart,
+    shutdown: Shutdown,
+}
+
+impl<A: Actor> Child<A> {
+    /// A child that is called `name`, each of whose lives begins with a value that `factory` makes.
+    ///
+    /// # Panics
+    ///
+    /// If no [`dispatch`](crate::dispatch) runs.
+    pub fn new<F>(name: impl Into<String>, factory: F) -> Child<A>
+    where
+        F: Fn() -> A + Send + Sync + 'static,
+    {
+        Child::fallible(name, move || Ok(factory()))
+    }
+
+    /// As [`new`](Self::new), for a factory that can fail. A failure counts as one of the child.
+    pub fn fallible<F>(name: impl Into<String>, factory: F) -> Child<A>
+    where
+        F: Fn() -> Result<A, BoxError> + Send + Sync + 'static,
+    {
+        Child::build(name.into(), Mailbox::unbounded(), factory)
+    }
+
+    /// As [`fallible`](Self::fallible), with a mailbox that is bounded, or otherwise to order.
+    pub fn with_mailbox<F>(name: impl Into<String>, mailbox: Mailbox, factory: F) -> Child<A>
+    where
+        F: Fn() -> Result<A, BoxError> + Send + Sync + 'static,
+    {
+        Child::build(name.into(), mailbox, factory)
+    }
+
+    fn build<F>(name: String, mailbox: Mailbox, factory: F) -> Child<A>
+    where
+        F: Fn() -> Result<A, BoxError> + Send + Sync + 'static,
+    {
+        let program = runtime::program().expect("a child belongs to a program, and none runs");
+        let settings = Settings {
+            name: Some(name.into_boxed_str()),
+            mailbox,
+            program,
+        };
+        let addr = Addr::unlaunched(settings);
+        addr.core().supervise(factory);
+        Child {
+            addr,
+            settings: ChildSettings::default(),
+        }
+    }
+
+    /// When it is started again; [`Restart::Permanent`] by default.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.settings.restart = restart;
+        self
+    }
+
+    /// How it is shut down; within [`DEFAULT_SHUTDOWN`] by default.
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
+        self.settings.shutdown = shutdown;
+        self
+    }
+
+    /// Its address.
+    pub fn addr(&self) -> Addr<A> {
+        self.addr.clone()
+    }
+}
+
+impl<A: Actor> fmt::Debug for Child<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Child({:?})", self.addr.core())
+    }
+}
+
+/// Starts children in order, starts them again when they fail, and shuts them down in reverse.
+///
+/// An actor itself: spawn it with [`Addr::spawn`], or make it a child of another by
+/// [`Supervisor::nested`].
+///
+/// ```
+/// # extern crate actor_core as concurrence;
+/// use concurrence::{Actor, Addr, Child, Context, Handler, Message, Supervisor, dispatch};
+///
+/// struct Flaky(u32);
+/// impl Actor for Flaky {}
+///
+/// #[derive(Message)]
+/// #[message(reply = u32)]
+/// struct Count;
+/// impl Handler<Count> for Flaky {
+///     fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u32 {
+///         self.0 += 1;
+///         self.0
+///     }
+/// }
+///
+/// fn main() {
+///     dispatch(|| {
+///         let child = Child::new("flaky", || Flaky(0));
+///         let flaky = child.addr();
+///         let supervisor = Addr::spawn(Supervisor::one_for_one().child(child));
+///         assert_eq!(flaky.call(Count), Ok(1));
+///         flaky.kill();
+///         // The address is good for the next life as well.
+///         while flaky.call(Count) != Ok(1) {}
+///         supervisor.stop();
+///         supervisor.join();
+///         assert!(!flaky.is_alive());
+///     });
+/// }
+/// ```
+pub struct Supervisor {
+    strategy: Strategy,
+    intensity: (usize, Duration),
+    backoff: Option<(Duration, Duration)>,
+    kids: Vec<Kid>,
+    /// When there were restarts, within the period.
+    restarts: VecDeque<Instant>,
+    /// Of the jitter.
+    seed: u64,
+}
+
+/// A child, as its supervisor has it.
+struct Kid {
+    kind: Kind,
+    settings: ChildSettings,
+    /// While it lives.
+    monitor: Option<Monitor>,
+    /// How often it has failed in a row.
+    failures: u32,
+    /// Its restart that has been put off.
+    later: Option<Timer>,
+}
+
+enum Kind {
+    Actor {
+        cell: ActorRef,
+        launched: bool,
+    },
+    Tasklet {
+        name: String,
+        spawn: Box<Spawn>,
+        current: Option<Tasklet>,
+    },
+}
+
+/// Spawns a tasklet under a name.
+type Spawn = dyn Fn(&str) -> Result<Tasklet, SpawnError> + Send;
+
+/// The restart of a child whose time has come.
+struct Again(usize);
+
+impl Message for Again {
+    type Reply = ();
+}
+
+/// A child for a supervisor that runs.
+struct Start<A: Actor>(Child<A>);
+
+impl<A: Actor> Message for Start<A> {
+    type Reply = Result<Addr<A>, SpawnError>;
+}
+
+/// Ends a supervisor whose children have failed too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntensityExceeded {
+    /// How many restarts were allowed.
+    pub restarts: usize,
+    /// In how long.
+    pub within: Duration,
+}
+
+impl fmt::Display for IntensityExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "children have failed more than {} times in {:?}",
+            self.restarts, self.within
+        )
+    }
+}
+
+impl Error for IntensityExceeded {}
+
+impl Supervisor {
+    fn with(strategy: Strategy) -> Supervisor {
+        Supervisor {
+            strategy,
+            intensity: (1, Duration::from_secs(5)),
+            backoff: None,
+            kids: Vec::new(),
+            restarts: VecDeque::new(),
+            seed: Pid::unused().0,
+        }
+    }
+
+    /// Starts only the child again that has failed.
+    pub fn one_for_one() -> Supervisor {
+        Supervisor::with(Strategy::OneForOne)
+    }
+
+    /// Shuts all the others down as well, and starts all again: for children that make no sense without
+    /// each other.
+    pub fn one_for_all() -> Supervisor {
+        Supervisor::with(Strategy::OneForAll)
+    }
+
+    /// The same for the children after it alone: for those that depend on the ones before them.
+    pub fn rest_for_one() -> Supervisor {
+        Supervisor::with(Strategy::RestForOne)
+    }
+
+    /// How many restarts there may be within a time; one more, and the supervisor shuts all children
+    /// down and fails itself, with [`IntensityExceeded`]. By default one in five seconds, as in OTP.
+    pub fn intensity(mut self, restarts: usize, within: Duration) -> Self {
+        self.intensity = (restarts, within);
+        self
+    }
+
+    /// Puts restarts off: by `from` the first time, twice as long each time the same child fails again,
+    /// but no longer than `to`; less up to a half of it, by chance, so that many do not come back at the
+    /// same moment. By default restarts are immediate.
+    pub fn backoff(mut self, from: Duration, to: Duration) -> Self {
+        self.backoff = Some((from, to));
+        self
+    }
+
+    /// Adds a child, after those that are there.
+    pub fn child<A: Actor>(mut self, child: Child<A>) -> Self {
+        self.kids.push(Kid::actor(&child));
+        self
+    }
+
+    /// Adds a tasklet as a child. An error that it returns counts as a failure.
+    pub fn tasklet<F, R>(mut self, name: impl Into<String>, f: F) -> Self
+    where
+        F: Fn() -> R + Clone + Send + 'static,
+        R: Outcome,
+    {
+        let spawn = move |name: &str| {
+            let f = f.clone();
+            let body = move || -> Result<(), BoxError> { Ok(f().outcome()?) };
+            let tasklet = Tasklet::builder().name(name).spawn(body)?;
+            Ok(tasklet.tasklet().clone())
+        };
+        self.kids.push(Kid::new(
+            Kind::Tasklet {
+                name: name.into(),
+                spawn: Box::new(spawn),
+                current: None,
+            },
+            ChildSettings::default(),
+        ));
+        self
+    }
+
+    /// A supervisor as the child of another. `factory` makes it anew for each of its lives, its own
+    /// children included.
+    pub fn nested<F>(name: impl Into<String>, factory: F) -> Child<Supervisor>
+    where
+        F: Fn() -> Supervisor + Send + Sync + 'static,
+    {
+        Child::new(name, factory).shutdown(Shutdown::Wait)
+    }
+
+    /// Whether one more restart is within the limit; counts it.
+    fn may_restart(&mut self) -> bool {
+        let (most, within) = self.intensity;
+        let now = time::now();
+        while let Some(first) = self.restarts.front() {
+            if now.saturating_duration_since(*first) < within {
+                break;
+            }
+            self.restarts.pop_front();
+        }
+        self.restarts.push_back(now);
+        self.restarts.len() <= most
+    }
+
+    /// A child has failed, or a restart of it.
+    fn restart(&mut self, index: usize, ctx: &mut Context<Self>) {
+        if !self.may_restart() {
+            let (restarts, within) = self.intensity;
+            ctx.fail(IntensityExceeded { restarts, within });
+            return;
+        }
+        let kid = &mut self.kids[index];
+        kid.failures = kid.failures.saturating_add(1);
+        match self.backoff {
+            None => self.restart_now(index, ctx),
+            Some((from, to)) => {
+                let longest = from
+                    .saturating_mul(1_u32.checked_shl(kid.failures - 1).unwrap_or(u32::MAX))
+                    .min(to);
+                self.seed = self
+                    .seed
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                let share = 0.5 + (self.seed >> 40) as f64 / (1_u64 << 25) as f64;
+                let pause = longest.mul_f64(share);
+                kid.later = Some(ctx.addr().recipient().send_after(Again(index), pause));
+            }
+        }
+    }
+
+    fn restart_now(&mut self, index: usize, ctx: &mut Context<Self>) {
+        let range = match self.strategy {
+            Strategy::OneForOne => index..index + 1,
+            Strategy::OneForAll => 0..self.kids.len(),
+            Strategy::RestForOne => index..self.kids.len(),
+        };
+        for kid in self.kids[range.clone()].iter_mut().rev() {
+            kid.shut_down();
+        }
+        for index in range {
+            if let Err(error) = self.kids[index].start() {
+                tracing::warn!(child = %self.kids[index], %error, "a child has not started");
+                self.restart(index, ctx);
+                return;
+            }
+        }
+    }
+
+    /// Shuts all down, the last one first.
+    fn shut_down(&mut self, from: usize) {
+        while self.kids.len() > from {
+            if let Some(mut kid) = self.kids.pop() {
+                kid.shut_down();
+                kid.bury(ExitReason::Shutdown);
+            }
+        }
+    }
+}
+
+impl Actor for Supervisor {
+    fn started(&mut self, _: &mut Context<Self>) -> Result<(), BoxError> {
+        for index in 0..self.kids.len() {
+            if let Err(error) = self.kids[index].start() {
+                let error = format!("{} has not started: {error}", self.kids[index]);
+                self.shut_down(0);
+                return Err(error.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn stopped(&mut self, _: &ExitReason) {
+        self.shut_down(0);
+    }
+
+    fn exited(&mut self, exit: Exit, ctx: &mut Context<Self>) {
+        let own = |kid: &Kid| {
+            let monitor = kid.monitor.as_ref();
+            monitor.is_some_and(|own| own.pid() == exit.pid && own.ticket == exit.ticket)
+        };
+        let Some(index) = self.kids.iter().position(own) else {
+            // Of a life that has been ended meanwhile; or of one that somebody has linked to this.
+            if exit.linked && exit.reason.is_abnormal() {
+                ctx.fail(exit::LinkBroken(exit));
+            }
+            return;
+        };
+        self.kids[index].monitor = None;
+        let again = match self.kids[index].settings.restart {
+            Restart::Permanent => true,
+            Restart::Transient => exit.reason.is_abnormal(),
+            Restart::Temporary => false,
+        };
+        if again {
+            self.restart(index, ctx);
+        } else {
+            self.kids.remove(index).bury(exit.reason);
+        }
+    }
+}
+
+impl Handler<Again> for Supervisor {
+    fn handle(&mut self, Again(index): Again, ctx: &mut Context<Self>) {
+        // Unless others have been removed, or started again, meanwhile.
+        if self
+            .kids
+            .get_mut(index)
+            .is_some_and(|kid| kid.later.take().is_some())
+        {
+            self.restart_now(index, ctx);
+        }
+    }
+}
+
+impl<A: Actor> Handler<Start<A>> for Supervisor {
+    fn handle(
+        &mut self,
+        Start(child): Start<A>,
+        _: &mut Context<Self>,
+    ) -> Result<Addr<A>, SpawnError> {
+        let mut kid = Kid::actor(&child);
+        if let Err(error) = kid.start() {
+            kid.bury(ExitReason::Shutdown);
+            return Err(SpawnError::Started(error));
+        }
+        self.kids.push(kid);
+        Ok(child.addr)
+    }
+}
+
+impl Addr<Supervisor> {
+    /// Adds a child to a supervisor that runs, and waits until it has started.
+    ///
+    /// With [`Restart::Temporary`] children, and many of them, this is OTP's simple_one_for_one: each is
+    /// forgotten when it has ended. Fails with [`SpawnError::Started`] if the child does, and with
+    /// [`SpawnError::NotRunning`] if the supervisor has ended.
+    pub fn start<A: Actor>(&self, child: Child<A>) -> Result<Addr<A>, SpawnError> {
+        self.call(Start(child))
+            .unwrap_or(Err(SpawnError::NotRunning))
+    }
+}
+
+impl Drop for Supervisor {
+    /// If it has panicked or was killed, its children are killed.
+    fn drop(&mut self) {
+        for mut kid in self.kids.drain(..).rev() {
+            kid.abandon();
+        }
+    }
+}
+
+impl Kid {
+    fn new(kind: Kind, settings: ChildSettings) -> Kid {
+        Kid {
+            kind,
+            settings,
+            monitor: None,
+            failures: 0,
+            later: None,
+        }
+    }
+
+    fn actor<A: Actor>(child: &Child<A>) -> Kid {
+        let kind = Kind::Actor {
+            cell: child.addr.core().reference(),
+            launched: false,
+        };
+        Kid::new(kind, child.settings)
+    }
+
+    /// Begins a life, and waits until it has started.
+    fn start(&mut self) -> Result<(), BoxError> {
+        let party = match &mut self.kind {
+            Kind::Actor { cell, launched } => {
+                cell.decide(Next::Live);
+                if !std::mem::replace(launched, true) {
+                    let here = worker::local().map_or(0, |local| local.id);
+                    cell.launch(here);
+                }
+                match cell.wait_for_start() {
+                    Ok(started) => started?,
+                    Err(interrupt) => return Err(interrupt.into_io().into()),
+                }
+                Party::Actor(cell.clone())
+            }
+            Kind::Tasklet {
+                name,
+                spawn,
+                current,
+            } => {
+                let tasklet = spawn(name)?;
+                let party = tasklet.party();
+                *current = Some(tasklet);
+                party
+            }
+        };
+        self.monitor = Some(exit::monitor(exit::watcher(), party));
+        Ok(())
+    }
+
+    /// Ends the present life, if there is one, and waits for that.
+    fn shut_down(&mut self) {
+        if let Some(later) = self.later.take() {
+            later.cancel();
+        }
+        if self.monitor.take().map(Monitor::cancel).is_none() {
+            return;
+        }
+        let limit = match self.settings.shutdown {
+            Shutdown::Within(limit) => Some(limit),
+            Shutdown::Kill => Some(Duration::ZERO),
+            Shutdown::Wait => None,
+        };
+        if self.settings.shutdown != Shutdown::Kill {
+            match &self.kind {
+                Kind::Actor { cell, .. } => cell.end_with(ExitReason::Shutdown),
+                Kind::Tasklet { current, .. } => current.iter().for_each(Tasklet::stop),
+            }
+        }
+        if self.wait_for_end(limit) {
+            return;
+        }
+        self.kill();
+        if !self.wait_for_end(Some(LAST_WAIT)) {
+            tracing::warn!(child = %self, "does not end though killed");
+        }
+    }
+
+    fn kill(&self) {
+        match &self.kind {
+            Kind::Actor { cell, .. } => cell.kill(),
+            Kind::Tasklet { current, .. } => current.iter().for_each(Tasklet::kill),
+        }
+    }
+
+    fn wait_for_end(&self, limit: Option<Duration>) -> bool {
+        match &self.kind {
+            Kind::Actor { cell, .. } => cell
+                .wait_for(limit.and_then(time::after), || {
+                    cell.has(DOWN | ENDED).then_some(())
+                })
+                .is_ok(),
+            Kind::Tasklet { current, .. } => match (current, limit) {
+                (None, _) => true,
+                (Some(tasklet), None) => {
+                    tasklet.wait();
+                    true
+                }
+                (Some(tasklet), Some(limit)) => tasklet.wait_timeout(limit).is_ok(),
+            },
+        }
+    }
+
+    /// There is to be no other life: its mailbox is closed.
+    fn bury(&mut self, reason: ExitReason) {
+        if let Kind::Actor { cell, launched } = &self.kind {
+            if *launched {
+                cell.decide(Next::End(reason));
+            } else {
+                cell.mailbox.close();
+            }
+        }
+    }
+
+    /// Ends it without waiting.
+    fn abandon(&mut self) {
+        if let Some(later) = self.later.take() {
+            later.cancel();
+        }
+        self.bury(ExitReason::Killed);
+        if self.monitor.take().is_some() {
+            self.kill();
+        }
+    }
+}
+
+impl fmt::Display for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Actor { cell, .. } => write!(f, "{:?}", **cell),
+            Kind::Tasklet { name, .. } => f.write_str(name),
+        }
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor")
+            .field("strategy", &self.strategy)
+            .field("children", &self.kids.len())
+            .finish()
+    }
+}

@@ -1,0 +1,416 @@
+//! Ends, and who is told of them: exit reasons, monitors and links.
+//!
+//! What ends tells everybody who watches it, once. Who begins to watch it at the same moment is either
+//! in the list by then, or finds that it has ended and is told at once: one lock decides.
+
+use std::error::Error;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
+
+use parking_lot::Mutex;
+
+use crate::actor::cell::{ActorRef, ENDED};
+use crate::block;
+use crate::deadlock::Calls;
+use crate::tasklet::core::Core;
+use crate::{Message, Pid};
+
+/// Why a tasklet or an actor has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ExitReason {
+    /// It has come to its end by itself.
+    Normal,
+    /// Somebody has asked it to stop.
+    Stopped,
+    /// Its supervisor, or its program, has asked it to stop.
+    Shutdown,
+    /// It has been killed.
+    Killed,
+    /// It has panicked, with this text.
+    Panicked(Arc<str>),
+    /// It could not start, or has ended with an error.
+    Failed(Arc<dyn Error + Send + Sync>),
+    /// Nobody could reach it any more.
+    Unreachable,
+}
+
+impl ExitReason {
+    /// Whether something has gone wrong: a panic, an error or a kill.
+    pub fn is_abnormal(&self) -> bool {
+        matches!(
+            self,
+            ExitReason::Killed | ExitReason::Panicked(_) | ExitReason::Failed(_)
+        )
+    }
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExitReason::Normal => f.write_str("has ended"),
+            ExitReason::Stopped => f.write_str("was asked to stop"),
+            ExitReason::Shutdown => f.write_str("was shut down"),
+            ExitReason::Killed => f.write_str("was killed"),
+            ExitReason::Panicked(text) => f.write_str(text),
+            ExitReason::Failed(error) => write!(f, "has failed: {error}"),
+            ExitReason::Unreachable => f.write_str("could not be reached any more"),
+        }
+    }
+}
+
+/// An error that an exit reason has as well.
+#[derive(Debug)]
+pub(crate) struct SharedError(pub(crate) Arc<dyn Error + Send + Sync>);
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for SharedError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Word that a tasklet or an actor has ended.
+///
+/// It comes after all that the one that has ended had sent before. A tasklet receives it like any
+/// message; an actor by [`Actor::exited`](crate::Actor::exited).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Exit {
+    /// Who has ended.
+    pub pid: Pid,
+    /// What it was called.
+    pub name: Arc<str>,
+    /// Why it has ended.
+    pub reason: ExitReason,
+    /// Whether the two were linked; otherwise it was monitored.
+    pub linked: bool,
+    /// Of the monitor, if it was one.
+    pub(crate) ticket: u64,
+}
+
+impl Message for Exit {
+    type Reply = ();
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{} {}", self.name, self.pid, self.reason)
+    }
+}
+
+/// What ends an actor whose link breaks.
+#[derive(Debug)]
+pub(crate) struct LinkBroken(pub(crate) Exit);
+
+impl fmt::Display for LinkBroken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "linked to {}", self.0)
+    }
+}
+
+impl Error for LinkBroken {}
+
+/// One that can watch and be watched.
+#[derive(Clone)]
+pub(crate) enum Party {
+    Tasklet(Arc<Core>),
+    Actor(ActorRef),
+}
+
+impl Party {
+    /// The tasklet or actor that the caller runs in.
+    pub(crate) fn current() -> Option<Party> {
+        let core = block::current()?;
+        Some(match core.acting() {
+            Some(actor) => Party::Actor(actor.reference()),
+            None => Party::Tasklet(core.strong()),
+        })
+    }
+
+    fn watchers(&self) -> &Watchers {
+        match self {
+            Party::Tasklet(core) => core.watchers(),
+            Party::Actor(actor) => actor.watchers(),
+        }
+    }
+
+    fn watchers_if_any(&self) -> Option<&Watchers> {
+        match self {
+            Party::Tasklet(core) => core.watchers_if_any(),
+            Party::Actor(actor) => actor.watchers_if_any(),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        match self {
+            Party::Tasklet(core) => core.has_ended(),
+            Party::Actor(actor) => actor.has_ended(),
+        }
+    }
+
+    /// Whether it has ended for good: one that is supervised has not between two lives.
+    fn is_over(&self) -> bool {
+        match self {
+            Party::Tasklet(core) => core.has_ended(),
+            Party::Actor(actor) => actor.has(ENDED),
+        }
+    }
+
+    /// Whose thread it is at home on, if it is at home.
+    pub(crate) fn home(&self) -> Option<usize> {
+        match self {
+            Party::Tasklet(core) => Some(core.home),
+            Party::Actor(actor) => actor.residence.home(),
+        }
+    }
+
+    /// The calls of this tasklet, or of the carrier that runs a handler of this actor.
+    ///
+    /// # Safety
+    ///
+    /// On its home's thread, and used there before anybody else runs.
+    pub(crate) unsafe fn calls(&self) -> Option<&Calls> {
+        match self {
+            // SAFETY: as the caller promises; a tasklet that has ended is in no call.
+            Party::Tasklet(core) => Some(&unsafe { core.home_state() }.calls),
+            // SAFETY: as the caller promises; a carrier lives while it runs a handler.
+            Party::Actor(actor) => unsafe { actor.carrier().map(|core| &core.home_state().calls) },
+        }
+    }
+
+    /// Wakes this tasklet, or the carrier that runs a handler of this actor.
+    ///
+    /// # Safety
+    ///
+    /// On its home's thread.
+    pub(crate) unsafe fn wake_caller(&self) {
+        match self {
+            Party::Tasklet(core) => core.wake_up(),
+            Party::Actor(actor) => {
+                // SAFETY: as the caller promises.
+                if let Some(carrier) = unsafe { actor.carrier() } {
+                    carrier.wake_up();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        match self {
+            Party::Tasklet(core) => core.pid,
+            Party::Actor(actor) => actor.pid,
+        }
+    }
+
+    /// Word of the end of this one, which has ended.
+    fn exit(&self, linked: bool, ticket: u64) -> Exit {
+        let (name, reason) = match self {
+            Party::Tasklet(core) => (core.name(), core.reason()),
+            Party::Actor(actor) => (actor.name(), actor.reason()),
+        };
+        Exit {
+            pid: self.pid(),
+            name: name.into(),
+            reason: reason.unwrap_or(ExitReason::Normal),
+            linked,
+            ticket,
+        }
+    }
+
+    /// Tells this one of an end. One that has ended itself is told nothing.
+    fn tell(&self, exit: Exit) {
+        match self {
+            Party::Tasklet(core) => core.hear_of(exit),
+            Party::Actor(actor) => actor.hear_of(exit),
+        }
+    }
+}
+
+impl fmt::Debug for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.pid())
+    }
+}
+
+/// Those who are to be told of an end.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    issued: u64,
+    monitors: Vec<(u64, Party)>,
+    links: Vec<Party>,
+    deeds: Vec<(u64, Deed)>,
+}
+
+/// What is to be done at an end.
+type Deed = Box<dyn FnOnce() + Send>;
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("monitors", &self.monitors)
+            .field("links", &self.links)
+            .field("deeds", &self.deeds.len())
+            .finish()
+    }
+}
+
+impl Watchers {
+    fn add_link(&self, other: &Party) {
+        let mut state = self.state.lock();
+        if state.links.iter().all(|link| link.pid() != other.pid()) {
+            state.links.push(other.clone());
+        }
+    }
+
+    fn remove_link(&self, other: Pid) {
+        let removed = {
+            let mut state = self.state.lock();
+            let index = state.links.iter().position(|link| link.pid() == other);
+            index.map(|index| state.links.swap_remove(index))
+        };
+        drop(removed);
+    }
+}
+
+/// Tells all who watch `party`, which has ended.
+///
+/// Whoever ends it marks it as ended first and calls this then; whoever begins to watch it enters the
+/// list first, and calls this if it is marked by then. So one of the two finds the other.
+pub(crate) fn tell_all(party: &Party) {
+    fence(Ordering::SeqCst);
+    let Some(watchers) = party.watchers_if_any() else {
+        return;
+    };
+    let over = party.is_over();
+    let (monitors, links, deeds) = {
+        let mut state = watchers.state.lock();
+        let deeds = if over {
+            mem::take(&mut state.deeds)
+        } else {
+            Vec::new()
+        };
+        let monitors = mem::take(&mut state.monitors);
+        (monitors, mem::take(&mut state.links), deeds)
+    };
+    // First: whoever hears of the end finds no trace of it any more.
+    for (_, deed) in deeds {
+        deed();
+    }
+    // Not under the lock: those who are told may be linked back.
+    for link in links {
+        link.watchers().remove_link(party.pid());
+        link.tell(party.exit(true, 0));
+    }
+    for (ticket, watcher) in monitors {
+        watcher.tell(party.exit(false, ticket));
+    }
+}
+
+fn tell_all_if_ended(party: &Party) {
+    fence(Ordering::SeqCst);
+    if party.has_ended() {
+        tell_all(party);
+    }
+}
+
+/// The current tasklet or actor, as one that watches.
+#[track_caller]
+pub(crate) fn watcher() -> Party {
+    Party::current().expect("only a tasklet or an actor can watch others, and this is neither")
+}
+
+/// Has `watcher` told of the end of `subject`.
+pub(crate) fn monitor(watcher: Party, subject: Party) -> Monitor {
+    let ticket = {
+        let mut state = subject.watchers().state.lock();
+        state.issued += 1;
+        let ticket = state.issued;
+        state.monitors.push((ticket, watcher));
+        ticket
+    };
+    tell_all_if_ended(&subject);
+    Monitor { subject, ticket }
+}
+
+/// Has `deed` done when `subject` ends for good, on the stack of whoever ends it; at once if it has. It
+/// must not wait or panic. The ticket is for [`forget_deed`].
+pub(crate) fn when_over(subject: &Party, deed: impl FnOnce() + Send + 'static) -> u64 {
+    let ticket = {
+        let mut state = subject.watchers().state.lock();
+        state.issued += 1;
+        let ticket = state.issued;
+        state.deeds.push((ticket, Box::new(deed)));
+        ticket
+    };
+    tell_all_if_ended(subject);
+    ticket
+}
+
+/// Takes back what was to be done at an end, if it has not been.
+pub(crate) fn forget_deed(subject: &Party, ticket: u64) {
+    let forgotten = subject.watchers_if_any().and_then(|watchers| {
+        let mut state = watchers.state.lock();
+        let place = state.deeds.iter().position(|(own, _)| *own == ticket);
+        place.map(|place| state.deeds.swap_remove(place))
+    });
+    // Not under the lock: it may hold the last address of somebody.
+    drop(forgotten);
+}
+
+/// Links two, the first of which is the caller.
+pub(crate) fn link(one: Party, other: Party) {
+    if one.pid() != other.pid() {
+        // The caller's own side first: if the other has ended, both are taken out again.
+        one.watchers().add_link(&other);
+        other.watchers().add_link(&one);
+        tell_all_if_ended(&other);
+    }
+}
+
+/// Takes a link back.
+pub(crate) fn unlink(one: &Party, other: &Party) {
+    one.watchers().remove_link(other.pid());
+    other.watchers().remove_link(one.pid());
+}
+
+/// One's being told of another's end; see [`Addr::monitor`](crate::Addr::monitor).
+///
+/// Dropping it changes nothing.
+#[derive(Debug)]
+pub struct Monitor {
+    subject: Party,
+    pub(crate) ticket: u64,
+}
+
+impl Monitor {
+    /// Takes it back; `false` if the word is on its way, or has come.
+    pub fn cancel(self) -> bool {
+        let removed = {
+            let mut state = self.subject.watchers().state.lock();
+            let place = state
+                .monitors
+                .iter()
+                .position(|(ticket, _)| *ticket == self.ticket);
+            place.map(|place| state.monitors.swap_remove(place))
+        };
+        removed.is_some()
+    }
+
+    /// Who is monitored.
+    pub fn pid(&self) -> Pid {
+        self.subject.pid()
+    }
+}
