@@ -119,6 +119,41 @@
 //! # assert_eq!(code, std::process::ExitCode::SUCCESS);
 //! ```
 //!
+//! [`messages`](macro@messages) writes the messages, the handlers and typed methods of the address out of
+//! the actor's own methods:
+//!
+//! ```
+//! use concurrence::{Actor, Addr, CallError, dispatch, messages};
+//!
+//! struct Counter {
+//!     value: u64,
+//! }
+//!
+//! impl Actor for Counter {}
+//!
+//! #[messages]
+//! impl Counter {
+//!     fn add(&mut self, n: u64) {
+//!         self.value += n;
+//!     }
+//!
+//!     fn get(&self) -> u64 {
+//!         self.value
+//!     }
+//! }
+//!
+//! # fn main() {
+//! # let code =
+//! dispatch(|| -> Result<(), CallError> {
+//!     let counter = Addr::spawn(Counter { value: 0 });
+//!     counter.add(3)?; // sent
+//!     assert_eq!(counter.get()?, 3); // called
+//!     Ok(())
+//! });
+//! # assert_eq!(code, std::process::ExitCode::SUCCESS);
+//! # }
+//! ```
+//!
 //! [`Addr::monitor`] and [`Addr::link`] tell when one ends and why; a [`Supervisor`] starts its
 //! children again.
 //!
@@ -201,7 +236,7 @@ pub use actor_core::{
 // Actors, and who watches whom.
 pub use actor_core::{
     Accepts, Actor, Addr, AddrBuilder, Child, Context, DEFAULT_SHUTDOWN, Exit, ExitReason, Handler,
-    IntensityExceeded, Monitor, Restart, Shutdown, Supervisor, WeakAddr,
+    IntensityExceeded, Monitor, Restart, Shutdown, Supervisor, WeakAddr, messages,
 };
 
 // Deadlines.

@@ -64,7 +64,7 @@ pub use actor::{
     Accepts, Actor, Addr, AddrBuilder, Child, Context, DEFAULT_SHUTDOWN, Handler,
     IntensityExceeded, Restart, Shutdown, Supervisor, WeakAddr,
 };
-pub use actor_core_macros::Message;
+pub use actor_core_macros::{Message, messages};
 pub use counters::{Dropped, dropped};
 pub use dead_letters::{
     DeadLetter, DeadLetterCause, DeadLetterSubscription, subscribe_dead_letters,
@@ -98,6 +98,7 @@ pub use unmatched::Unmatched;
 /// What the macros expand to, and tests of them need. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::actor::unheard::{Answer, ErrorText, log_unheard};
     use crate::envelope::Envelope;
     pub use crate::matching::Slot;
     use crate::reply::wait_for_reply;

@@ -257,6 +257,11 @@ impl<T> ReplyTo<T> {
         ReplyTo { answers: None }
     }
 
+    /// Whether it is for a message that was only sent.
+    pub(crate) fn is_to_nobody(&self) -> bool {
+        self.answers.is_none()
+    }
+
     /// Whether it is the right to answer into `cell`.
     pub(crate) fn goes_to(&self, cell: &ReplyCell<T>) -> bool {
         self.answers

@@ -334,7 +334,7 @@ impl ActorCell {
     /// For its carrier.
     pub(crate) fn mark_in_call(&self, is: bool) {
         let carrier = self.carrier.load(Ordering::Relaxed);
-        let carrier = carrier.map_addr(|addr| addr & !IN_CALL | usize::from(is) * IN_CALL);
+        let carrier = carrier.map_addr(|addr| (addr & !IN_CALL) | (usize::from(is) * IN_CALL));
         self.carrier.store(carrier, Ordering::Relaxed);
     }
 

@@ -28,7 +28,7 @@ impl<A: Actor> Context<A> {
         }
     }
 
-    fn core(&self) -> &ActorCell {
+    pub(super) fn core(&self) -> &ActorCell {
         // SAFETY: it lives, as `new` was promised.
         &unsafe { self.cell.as_ref() }.core
     }

@@ -16,6 +16,7 @@ pub(crate) mod roster;
 pub(crate) mod run;
 mod supervisor;
 pub(crate) mod surplus;
+pub(crate) mod unheard;
 
 pub use self::addr::{Addr, AddrBuilder, WeakAddr};
 pub use self::context::Context;
@@ -68,6 +69,11 @@ use crate::{BoxError, Exit, ExitReason, Message, ReplyTo};
 /// Its messages are handled one after the other, on any worker; a handler stays on the worker that it
 /// has begun on. A handler may wait: for a time, a reply, a socket. Meanwhile its worker runs others,
 /// and the actor's further messages wait.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an actor",
+    label = "not an actor",
+    note = "write `impl Actor for {Self} {{}}`, with its hooks if it has any"
+)]
 pub trait Actor: Sized + Send + 'static {
     /// Called before the first message. A failure ends the actor with [`ExitReason::Failed`].
     fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), BoxError> {
@@ -101,6 +107,14 @@ pub trait Actor: Sized + Send + 'static {
 pub trait Handler<M: Message>: Actor {
     /// Handles one message. What it returns answers a call.
     fn handle(&mut self, message: M, ctx: &mut Context<Self>) -> M::Reply;
+
+    /// Takes the answer to a message that was only sent. A handler that `#[messages]` has written logs
+    /// the error in it. Not part of the interface.
+    #[doc(hidden)]
+    #[inline]
+    fn unheard(answer: M::Reply, ctx: &mut Context<Self>) {
+        let _ = (answer, ctx);
+    }
 }
 
 /// An actor that takes messages of the class `M`, and answers calls when it likes.
@@ -126,6 +140,10 @@ impl<M: Message, A: Handler<M>> Accepts<M> for A {
     #[inline]
     fn accept(&mut self, message: M, reply: ReplyTo<M::Reply>, ctx: &mut Context<Self>) {
         let answer = self.handle(message, ctx);
-        reply.send(answer);
+        if reply.is_to_nobody() {
+            Self::unheard(answer, ctx);
+        } else {
+            reply.send(answer);
+        }
     }
 }
