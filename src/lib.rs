@@ -209,6 +209,31 @@
 //! [`io::BufferedStream`] splits a connection into a reader and a writer of lines, for two
 //! tasklets. `examples/chat.rs` puts all of this on one page.
 //!
+//! Or an actor serves the connection. Then a [`net::Codec`] turns what comes in into messages, and what is
+//! sent to the [`net::Connection`] into bytes:
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//! use concurrence::net::{Connection, Line, LineCodec, Server};
+//! use concurrence::{Actor, Context, Handler, dispatch};
+//!
+//! struct Echo(Connection<LineCodec>);
+//!
+//! impl Actor for Echo {}
+//!
+//! impl Handler<Line> for Echo {
+//!     fn handle(&mut self, Line(line): Line, _: &mut Context<Self>) {
+//!         self.0.send(line);
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     dispatch(|| Server::serve_actors("localhost:9007", LineCodec::new(), Echo))
+//! }
+//! ```
+//!
+//! `examples/chat_actors.rs` is the chat in this form.
+//!
 //! # What blocks a worker
 //!
 //! The operations of this crate wait without the thread. `std`'s own do not: a `std` lock held
@@ -267,8 +292,10 @@ pub mod io {
 pub mod net {
     pub use actor_io::{Incoming, TcpListener, TcpStream, ToAddrs};
     pub use actor_net::{
-        Attempt, ConnectError, Connector, ConnectorBuilder, DEFAULT_BACKLOG, DEFAULT_LINGER,
-        Server, ServerBuilder, ServerHandle,
+        Attempt, Codec, ConnectError, Connection, ConnectionError, Connector, ConnectorBuilder,
+        DEFAULT_BACKLOG, DEFAULT_LINGER, DEFAULT_MAX_FRAME, DEFAULT_OUTBOX_BYTES,
+        DEFAULT_OUTBOX_MESSAGES, Frame, FrameTooLong, LengthCodec, Line, LineCodec, Server,
+        ServerBuilder, ServerHandle, Truncated,
     };
 }
 

@@ -1,6 +1,6 @@
 //! Ten thousand people in one chat.
 //!
-//! The server is the example, in a process that may have 20,000 descriptors; the ten thousand
+//! The server is the example, written with tasklets and written with actors, in a process that may have 20,000 descriptors; the ten thousand
 //! clients are this process's one thread and one epoll.
 
 mod common;
@@ -17,8 +17,16 @@ const LINES: usize = 100;
 
 #[test]
 fn each_of_100_lines_reaches_all_of_10_000_clients() {
+    // One after the other: each takes most of the descriptors.
+    for server in ["chat", "chat_actors"] {
+        println!("{server}:");
+        each_line_reaches_all(server);
+    }
+}
+
+fn each_line_reaches_all(server: &str) {
     raise_descriptor_limit();
-    let mut command = example("chat");
+    let mut command = example(server);
     // The soft limit is too low: the server has to raise it.
     let chat = Program::start(limit_descriptors(&mut command, 1_024, 20_000).arg("127.0.0.1:0"));
     let addr = chat.address();

@@ -8,7 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Ended, Program, child, descriptor_limits, limit_descriptors};
-use concurrence::{Message, Recipient, Runtime, RuntimeError, Tasklet, dispatch, quit};
+use concurrence::{
+    Actor, Addr, Context, Handler, Message, Recipient, Runtime, RuntimeError, Tasklet, dispatch,
+    quit,
+};
 
 /// Runs the program of a test to its end.
 fn run(program: impl FnOnce() -> ExitCode) -> Ended {
@@ -366,6 +369,40 @@ fn who_does_not_heed_a_stop_is_named_and_killed() {
     let ended = program.ended();
     assert!(ended.stderr.contains("rip van winkle"), "{}", ended.stderr);
     assert!(ended.code().is_some(), "{ended:?}");
+}
+
+/// Its handler does not end.
+struct Dreamer;
+
+#[derive(Message)]
+struct Dream;
+
+impl Actor for Dreamer {}
+
+impl Handler<Dream> for Dreamer {
+    fn handle(&mut self, _: Dream, _: &mut Context<Self>) {
+        eprintln!("ready");
+        Tasklet::sleep(FOR_EVER);
+    }
+}
+
+#[test]
+fn actors_are_named_as_well_and_killed() {
+    let program = Program::start(&mut child(|| {
+        Runtime::builder()
+            .grace(Duration::from_millis(100))
+            .dispatch(|| {
+                let dreamer = Addr::builder().name("rip van winkle").spawn(Dreamer);
+                dreamer.unwrap().send(Dream).unwrap();
+            })
+    }));
+    program.wait_for("ready");
+    program.signal(libc::SIGUSR1);
+    program.wait_for("is in a handler");
+    program.signal(libc::SIGTERM);
+    let ended = program.ended();
+    assert!(ended.stderr.contains("rip van winkle"), "{}", ended.stderr);
+    assert_eq!(ended.code(), Some(143), "{ended:?}");
 }
 
 #[test]

@@ -60,3 +60,54 @@ fn timeouts_end_a_block_that_takes_too_long() {
     );
     assert_eq!(calculated.code(), Some(0), "{}", calculated.stderr);
 }
+
+#[test]
+fn counter_counts() {
+    let counted = Program::start(&mut example("counter")).ended();
+    assert_eq!(counted.stdout, "the counter is at 5500\n");
+    assert_eq!(counted.code(), Some(0), "{}", counted.stderr);
+}
+
+#[test]
+fn supervisor_starts_again_what_fails() {
+    let supervised = Program::start(&mut example("supervisor")).ended();
+    let expected = "\
+life 1 begins
+life 1, task 1: 6 / 3
+6 / 3 = 2
+life 1, task 2: 8 / 2
+8 / 2 = 4
+life 1, task 3: 1 / 0
+1 / 0: calling a receiver that has ended
+life 2 begins
+life 2, task 1: 9 / 3
+9 / 3 = 3
+life 2, task 2: 2 / 0
+2 / 0: calling a receiver that has ended
+life 3 begins
+life 3, task 1: 10 / 5
+10 / 5 = 2
+life 3 was shut down
+the supervisor was asked to stop
+";
+    assert_eq!(supervised.stdout, expected);
+    assert_eq!(supervised.code(), Some(0), "{}", supervised.stderr);
+    // The log names who has failed, and why.
+    let failed = |line: &&str| line.contains("divider") && line.contains("divide by zero");
+    assert_eq!(supervised.stderr.lines().filter(failed).count(), 2);
+}
+
+#[test]
+fn bank_loses_no_money() {
+    for seed in ["1", "2", "3"] {
+        let bank = Program::start(example("bank").arg(seed)).ended();
+        assert_eq!(bank.code(), Some(0), "{}{}", bank.stdout, bank.stderr);
+        assert!(
+            bank.stdout
+                .ends_with("money: 1000000 before, 1000000 after\n"),
+            "{}",
+            bank.stdout
+        );
+        println!("{}", bank.stdout);
+    }
+}

@@ -95,15 +95,28 @@ pub use timeout::{FromTimeout, timeout};
 pub use timers::Timer;
 pub use unmatched::Unmatched;
 
-/// What the macros expand to, and tests of them need. Not part of the interface.
+/// What the macros expand to, tests of them need, and the crates above this one are given. Not part of
+/// the interface.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::actor::unheard::{Answer, ErrorText, log_unheard};
     use crate::envelope::Envelope;
+    use crate::exit;
     pub use crate::matching::Slot;
     use crate::reply::wait_for_reply;
     use crate::waiter::{ThreadParker, Waiter};
-    use crate::{CallError, Message, Pid};
+    use crate::{Actor, Addr, CallError, ExitReason, Message, Pid};
+
+    /// Has `deed` done when an actor ends for good, on the stack of whoever ends it; at once if it has.
+    /// It must not wait or panic.
+    pub fn when_over<A: Actor>(addr: &Addr<A>, deed: impl FnOnce() + Send + 'static) {
+        exit::when_over(&addr.party(), deed);
+    }
+
+    /// As [`Addr::stop`], for a reason of the caller's; not for supervised actors.
+    pub fn stop_for<A: Actor>(addr: &Addr<A>, reason: &ExitReason) {
+        addr.core().stop_for(reason);
+    }
 
     /// A message as it would come out of a mailbox.
     pub fn envelope<M: Message>(message: M) -> Envelope {

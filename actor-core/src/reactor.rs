@@ -300,17 +300,40 @@ impl Source {
         direction: Direction,
         mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
     ) -> io::Result<Option<T>> {
-        let wait = Wait::new(self.waiting(direction), None).or_stop();
-        if block::current().is_some_and(|core| core.is_asked_to_stop()) {
-            return Ok(None);
-        }
-        match self.attempt(wait, direction, |fd| {
+        self.attempt_or_stop(None, direction, |fd| {
             operation(fd).map(|value| (value, false))
-        }) {
-            Ok(value) => Ok(Some(value)),
-            Err(Failure::Interrupted(Interrupt::Stopping)) => Ok(None),
-            Err(failure) => Err(failure.into_io()),
-        }
+        })
+    }
+
+    /// As [`io_stream`](Self::io_stream), but ends with `None` as soon as the calling tasklet is asked to
+    /// [stop](crate::Tasklet::stop). For those who read until then.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch, reactor::{Direction, Source}};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// dispatch(|| {
+    ///     let (near, _far) = UnixStream::pair().unwrap();
+    ///     let near = Source::new(near).unwrap();
+    ///     let reader = Tasklet::spawn(move || {
+    ///         near.io_stream_or_stop(Direction::Read, None, 1, |_| {
+    ///             Err(std::io::ErrorKind::WouldBlock.into())
+    ///         })
+    ///     });
+    ///     reader.stop();
+    ///     assert_eq!(reader.join().unwrap().unwrap(), None);
+    /// });
+    /// ```
+    pub fn io_stream_or_stop(
+        &self,
+        direction: Direction,
+        deadline: Option<Instant>,
+        wanted: usize,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<Option<usize>> {
+        self.attempt_or_stop(deadline, direction, |fd| {
+            operation(fd).map(|count| (count, 0 < count && count < wanted))
+        })
     }
 
     /// Waits until an operation is worth trying. May return early.
@@ -342,6 +365,24 @@ impl Source {
         match direction {
             Direction::Read => Waiting::Readable(self.as_raw_fd()),
             Direction::Write => Waiting::Writable(self.as_raw_fd()),
+        }
+    }
+
+    /// As [`attempt`](Self::attempt), unless the caller is asked to stop.
+    fn attempt_or_stop<T>(
+        &self,
+        deadline: Option<Instant>,
+        direction: Direction,
+        operation: impl FnMut(BorrowedFd<'_>) -> io::Result<(T, bool)>,
+    ) -> io::Result<Option<T>> {
+        let wait = Wait::new(self.waiting(direction), deadline).or_stop();
+        if block::current().is_some_and(|core| core.is_asked_to_stop()) {
+            return Ok(None);
+        }
+        match self.attempt(wait, direction, operation) {
+            Ok(value) => Ok(Some(value)),
+            Err(Failure::Interrupted(Interrupt::Stopping)) => Ok(None),
+            Err(failure) => Err(failure.into_io()),
         }
     }
 

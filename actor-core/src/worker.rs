@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use std::{io, mem};
@@ -31,7 +31,7 @@ use crate::stacks::Stacks;
 use crate::substrate::NestedPoll;
 use crate::tasklet::core::Core;
 use crate::timers::{Action, Timers};
-use crate::{SpawnError, block, pool, reactor, ticks, time};
+use crate::{Pid, SpawnError, block, pool, reactor, ticks, time};
 
 /// How long tasklets may run before somebody polls.
 const SLICE: Duration = Duration::from_micros(200);
@@ -57,6 +57,54 @@ pub(crate) struct Shared {
     epoll: AtomicI32,
     /// Tasklets that live here; placement goes by it.
     pub(crate) tasklets: AtomicUsize,
+    activity: CachePadded<Beats>,
+}
+
+/// What a worker does, as others may see it. Written by its own thread alone.
+#[derive(Debug, Default)]
+struct Beats {
+    /// Goes on with everything that is run here, and with every turn.
+    count: AtomicU64,
+    /// The tasklet or actor that runs; 0 for the driver.
+    holder: AtomicU64,
+}
+
+impl Beats {
+    #[inline]
+    fn beat(&self) {
+        let count = self.count.load(Ordering::Relaxed);
+        self.count.store(count.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn hold(&self, holder: Pid) {
+        self.holder.store(holder.0, Ordering::Relaxed);
+        self.beat();
+    }
+
+    #[inline]
+    fn release(&self) {
+        self.holder.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A moment in what a worker does: as long as it does not change, nothing else is run there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pulse {
+    beats: u64,
+    /// Who runs; nobody, while the driver does, or waits for work.
+    pub(crate) holder: Option<Pid>,
+}
+
+impl Shared {
+    /// Not to be trusted to the last beat: compare two, some time apart.
+    pub(crate) fn pulse(&self) -> Pulse {
+        let holder = self.activity.holder.load(Ordering::Relaxed);
+        Pulse {
+            beats: self.activity.count.load(Ordering::Relaxed),
+            holder: (holder != 0).then_some(Pid(holder)),
+        }
+    }
 }
 
 /// A bit for each worker that has nothing to do.
@@ -89,6 +137,7 @@ pub(crate) fn create(count: usize) -> io::Result<()> {
             bell,
             epoll: AtomicI32::new(-1),
             tasklets: AtomicUsize::new(0),
+            activity: CachePadded::default(),
         };
         workers.push(CachePadded::new(shared));
     }
@@ -381,11 +430,6 @@ impl Local {
         now.wrapping_sub(self.slice_ticks.get()) >= slice
     }
 
-    /// How long the present slice has lasted.
-    pub(crate) fn slice_so_far(&self) -> Duration {
-        self.slice_start.get().elapsed()
-    }
-
     /// Takes a turn if the slice is over; `true` if it was.
     pub(crate) fn take_turn_if_due(&self) -> bool {
         let turns = self.turns.get();
@@ -404,6 +448,8 @@ impl Local {
                 return;
             };
             self.actors_begun.set(self.actors_begun.get() + 1);
+            // SAFETY: it is ready, so it lives.
+            self.shared.activity.hold(unsafe { actor.as_ref() }.pid);
             // SAFETY: it is this worker's, and this is the carrier.
             unsafe { actor::run::run(self, carrier, actor) };
             if self.turns.get() > 0 && !self.ready.borrow().is_empty() {
@@ -528,9 +574,13 @@ impl Local {
         self.poll_events(Duration::ZERO);
         self.fire_timers();
         self.empty_inbox();
+        // Whoever it was meant for may be busy by now, and all the others as well: then these, which
+        // are never without actors of their own, must take it.
+        self.take_surplus();
         self.give_surplus();
         self.begin_slice();
         self.turns.set(self.turns.get() + 1);
+        self.shared.activity.beat();
     }
 
     /// Takes in events, waiting for at most `wait` if there are none; `true` if there were any.
@@ -670,10 +720,12 @@ impl Local {
         tasklet.wake.resumed();
         self.turns.set(0);
         self.current.set(core.as_ptr());
+        self.shared.activity.hold(tasklet.acting_pid());
         // SAFETY: this is the home thread, and the tasklet does not run.
         let finished = unsafe { tasklet.home_state() }.resume();
         self.check_thread();
         self.current.set(ptr::null());
+        self.shared.activity.release();
         if finished {
             // SAFETY: it has finished, and this is the home thread.
             let stack = unsafe { Core::retire(core) };

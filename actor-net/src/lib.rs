@@ -2,8 +2,10 @@
 //!
 //! A [`Server`] accepts connections and runs a handler for each, in a tasklet of its own with a
 //! mailbox of its own: the handler reads and writes as if it were alone in the world, and can be
-//! sent messages, stopped, killed and looked up in the tree like any other tasklet. A [`Connector`]
-//! is the other side: it resolves a name and tries its addresses in turn under one deadline.
+//! sent messages, stopped, killed and looked up in the tree like any other tasklet. Or it gives each
+//! to an [actor](Server::serve_actors), which is sent what a [`Codec`] has decoded and answers through a
+//! [`Connection`]. A [`Connector`] is the other side: it resolves a name and tries its addresses in turn
+//! under one deadline.
 //!
 //! ```
 //! use std::io::{self, BufRead, Write};
@@ -31,8 +33,17 @@
 //! });
 //! ```
 
+mod codec;
+mod connection;
 mod connector;
 mod server;
 
+pub use codec::{
+    Codec, DEFAULT_MAX_FRAME, Frame, FrameTooLong, LengthCodec, Line, LineCodec, Truncated,
+};
+pub use connection::{Connection, ConnectionError};
 pub use connector::{Attempt, ConnectError, Connector, ConnectorBuilder};
-pub use server::{DEFAULT_BACKLOG, DEFAULT_LINGER, Server, ServerBuilder, ServerHandle};
+pub use server::{
+    DEFAULT_BACKLOG, DEFAULT_LINGER, DEFAULT_OUTBOX_BYTES, DEFAULT_OUTBOX_MESSAGES, Server,
+    ServerBuilder, ServerHandle,
+};

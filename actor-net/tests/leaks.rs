@@ -7,9 +7,9 @@ use std::io::{self, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use actor_core::Tasklet;
+use actor_core::{Actor, Context, Tasklet};
 use actor_io::{BufferedStream, TcpStream};
-use actor_net::{Connector, Server};
+use actor_net::{Connection, Connector, Line, LineCodec, Server, ServerHandle};
 use common::{PATIENCE, ask, client, eventually, in_tasklet, is_closed};
 
 fn open_descriptors() -> usize {
@@ -50,9 +50,40 @@ fn handle(stream: TcpStream) -> io::Result<()> {
     }
 }
 
+/// The same, as an actor.
+struct Handler(Connection<LineCodec>);
+
+impl Actor for Handler {}
+
+impl actor_core::Handler<Line> for Handler {
+    fn handle(&mut self, Line(wish): Line, ctx: &mut Context<Self>) {
+        self.0.send(wish.clone());
+        match wish.as_str() {
+            "panic" => panic!("as the client wished"),
+            "fail" => ctx.fail("as the client wished"),
+            "die" => {
+                ctx.addr().kill();
+                Tasklet::yield_now();
+            }
+            "wait" => Tasklet::sleep(10 * PATIENCE),
+            "time out" => {
+                self.0.send("closed by another");
+                let connection = self.0.clone();
+                Tasklet::later(Duration::from_millis(1), move || connection.close());
+            }
+            _ => ctx.stop(),
+        }
+    }
+}
+
 fn round() {
-    let server = Server::builder().max_connections(20).bind("127.0.0.1:0");
-    let server = server.unwrap().spawn(handle).unwrap();
+    let bind = || Server::builder().max_connections(20).bind("127.0.0.1:0");
+    round_with(bind().unwrap().spawn(handle).unwrap());
+    let server = bind().unwrap();
+    round_with(server.spawn_actors(LineCodec::new(), Handler).unwrap());
+}
+
+fn round_with(server: ServerHandle) {
     let addr = server.local_addr();
     for wish in ["return", "panic", "fail", "die", "time out"] {
         let mut client = client(addr);

@@ -219,9 +219,9 @@ impl Program {
         }
     }
 
-    /// A chat server on a free port.
-    pub(crate) fn chat() -> Program {
-        Program::start(example("chat").arg("127.0.0.1:0"))
+    /// A chat server, one of the examples of this name, on a free port.
+    pub(crate) fn chat(server: &str) -> Program {
+        Program::start(example(server).arg("127.0.0.1:0"))
     }
 
     pub(crate) fn pid(&self) -> u32 {

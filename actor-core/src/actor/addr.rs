@@ -243,7 +243,7 @@ impl<A: Actor> Addr<A> {
         exit::unlink(&exit::watcher(), &self.party());
     }
 
-    fn party(&self) -> Party {
+    pub(crate) fn party(&self) -> Party {
         Party::Actor(self.core().reference())
     }
 

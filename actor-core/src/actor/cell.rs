@@ -326,6 +326,11 @@ impl ActorCell {
         self.carrier.store(carrier, Ordering::Relaxed);
     }
 
+    /// Whether a handler of it runs. From another thread this is a hint.
+    pub(crate) fn is_in_handler(&self) -> bool {
+        !self.carrier.load(Ordering::Relaxed).is_null()
+    }
+
     /// Whether the handler that runs waits for an answer. From another thread this is a hint.
     pub(crate) fn is_in_call(&self) -> bool {
         self.carrier.load(Ordering::Relaxed).addr() & IN_CALL != 0
@@ -434,13 +439,25 @@ impl ActorCell {
         }
     }
 
-    /// Makes it end before its next message. The first reason counts.
-    pub(crate) fn end_with(&self, reason: ExitReason) {
-        let code = self.write_down(&reason);
+    /// As [`stop`](Self::stop), for a reason of the caller's. Not for supervised ones, whose reasons are
+    /// their supervisors'.
+    pub(crate) fn stop_for(&self, reason: &ExitReason) {
+        self.suggest(reason);
+        self.stop();
+    }
+
+    /// Says why it is to end, unless that has been said.
+    fn suggest(&self, reason: &ExitReason) {
+        let code = self.write_down(reason);
         // The first counts: a failure says that there is one.
         let _ = self
             .reason
             .compare_exchange(NO_REASON, code, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Makes it end before its next message. The first reason counts.
+    pub(crate) fn end_with(&self, reason: ExitReason) {
+        self.suggest(&reason);
         if self.raise(ENDING) {
             worker::wake_actor(self);
         }

@@ -8,6 +8,10 @@ use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::cell::ActorCell;
+use crate::Pid;
+
+/// How many actors a report names.
+const REPORTED: usize = 20;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -73,6 +77,43 @@ impl Roster {
             part.actors.len() - part.free.len()
         };
         self.parts.iter().map(len).sum()
+    }
+
+    /// Those who live, one on a line, up to a number of lines; those in a handler first.
+    pub(crate) fn report(&self) -> String {
+        let (mut busy, mut idle) = (Vec::new(), Vec::new());
+        self.for_each(|actor| {
+            let list = if actor.is_in_handler() {
+                &mut busy
+            } else {
+                &mut idle
+            };
+            if list.len() < REPORTED {
+                list.push(format!("{actor:?}"));
+            }
+        });
+        let busy = busy.iter().map(|name| format!("{name} is in a handler\n"));
+        let idle = idle.iter().map(|name| format!("{name} is not\n"));
+        let mut text: String = busy.chain(idle).take(REPORTED).collect();
+        let more = self.len().saturating_sub(REPORTED);
+        if more > 0 {
+            text.push_str(&format!("and {more} more actors\n"));
+        }
+        text
+    }
+
+    /// Looks at the actor `pid`, if it is here.
+    pub(crate) fn find<T>(&self, pid: Pid, look: impl Fn(&ActorCell) -> T) -> Option<T> {
+        self.parts.iter().find_map(|part| {
+            let part = part.lock();
+            // SAFETY: it lives while it is in here, which it is under the lock.
+            let mut actors = part
+                .actors
+                .iter()
+                .flatten()
+                .map(|actor| unsafe { actor.as_ref() });
+            actors.find(|actor| actor.pid == pid).map(&look)
+        })
     }
 
     /// Does something with each that there is now, one part after the other.

@@ -4,8 +4,6 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::cell::{ActorCell, DOWN, ENDING, KILLED, NEW, Next, STOPPING};
 use crate::block::Killed;
@@ -18,15 +16,6 @@ use crate::{Panic, counters};
 
 /// How many messages one actor handles before it is another's turn.
 const BATCH: usize = 64;
-
-/// In microseconds.
-static HOLD_WARNING: AtomicU64 = AtomicU64::new(u64::MAX);
-
-/// Has handlers named in a warning that have held their worker for `limit`.
-pub(crate) fn warn_after(limit: Duration) {
-    let micros = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
-    HOLD_WARNING.store(micros, Ordering::Relaxed);
-}
 
 /// What is to become of an actor after a run.
 enum Then {
@@ -134,17 +123,8 @@ unsafe fn handle_messages(local: &'static Local, actor: &ActorCell) -> Then {
             }
             None => {}
         }
-        if local.slice_may_be_over() {
-            // Asked before the turn, which begins a new slice.
-            let held = local.slice_so_far();
-            if held.as_micros() as u64 >= HOLD_WARNING.load(Ordering::Relaxed) {
-                contain(
-                    || tracing::warn!(actor = actor.name(), pid = %actor.pid, ?held, "a handler has held its worker"),
-                );
-            }
-            if local.take_turn_if_due() {
-                break;
-            }
+        if local.slice_may_be_over() && local.take_turn_if_due() {
+            break;
         }
     }
     Then::Again

@@ -6,6 +6,7 @@ pub(crate) mod panics;
 mod probe;
 pub(crate) mod program;
 mod signals;
+mod watchdog;
 
 use std::cell::RefCell;
 use std::fmt;
@@ -19,7 +20,6 @@ use std::{io, thread};
 
 use parking_lot::Mutex;
 
-use crate::actor::run;
 use crate::block::{self, Here};
 use crate::tasklet::Tasklet;
 use crate::unmatched::{self, Unmatched};
@@ -31,7 +31,7 @@ use program::{Cause, Program};
 pub const DEFAULT_STACK_SIZE: usize = 256 * 1024;
 /// How long tasklets have to end by themselves after a stop.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
-/// How long an actor's handler may hold its worker before a warning is logged.
+/// How long a handler or a tasklet may hold its worker before a warning is logged.
 pub const DEFAULT_HOLD_WARNING: Duration = Duration::from_millis(100);
 /// How long the workers may take to come up; only a broken machine lets it pass.
 const START_PATIENCE: Duration = Duration::from_secs(10);
@@ -212,8 +212,17 @@ impl RuntimeBuilder {
         self
     }
 
-    /// How long an actor's handler may hold its worker, without an operation of the framework in
-    /// between, before a warning is logged that names it; [`DEFAULT_HOLD_WARNING`] by default.
+    /// How long a handler or a tasklet may hold its worker, without an operation of the framework in
+    /// between, before a warning is logged that names it; [`DEFAULT_HOLD_WARNING`] by default, and never
+    /// with [`Duration::MAX`]. It comes while the worker is held, so also for one that never lets go.
+    ///
+    /// ```
+    /// use actor_core::Runtime;
+    /// use std::time::Duration;
+    ///
+    /// let code = Runtime::builder().hold_warning(Duration::from_millis(20)).dispatch(|| ());
+    /// # assert_eq!(code, std::process::ExitCode::SUCCESS);
+    /// ```
     pub fn hold_warning(mut self, limit: Duration) -> Self {
         self.settings.hold_warning = Some(limit);
         self
@@ -501,7 +510,6 @@ fn boot(settings: &Settings) -> Result<(), RuntimeError> {
     STACK_SIZE.store(settings.stack_size.expect(settled), Ordering::Relaxed);
     unmatched::set_policy(settings.unmatched.expect(settled));
     pool::configure(settings.pool_threads.expect(settled));
-    run::warn_after(settings.hold_warning.expect(settled));
     limits::raise_descriptor_limit();
     if settings.virtual_clock.expect(settled) {
         time::go_virtual();
@@ -518,6 +526,7 @@ fn boot(settings: &Settings) -> Result<(), RuntimeError> {
     overflow::install()?;
     // After the first coroutine: `generator` sets a hook then, to which ours is chained.
     panics::install_hook();
+    watchdog::start(settings.hold_warning.expect(settled))?;
     drop(blocked);
     signals::listen(
         settings.signals.expect(settled),

@@ -198,6 +198,19 @@ impl Program {
             .collect()
     }
 
+    /// What the tasklet or actor `pid` of this program is called.
+    pub(crate) fn name_of(&self, pid: Pid) -> Option<String> {
+        let mut members = Tree::of(self.roots()).into_members();
+        let tasklet = members.find(|core| core.pid == pid);
+        let tasklet = tasklet.map(|core| core.name().to_owned());
+        tasklet.or_else(|| self.roster.find(pid, |actor| actor.name().to_owned()))
+    }
+
+    /// The tree of its tasklets, and some of its actors.
+    pub(crate) fn overview(&self) -> String {
+        format!("{}{}", Tree::of(self.roots()), self.roster.report())
+    }
+
     // The end -----------------------------------------------------------------------------------
 
     /// Begins an orderly end: what accepts new work is asked to stop first, then the roots; their
@@ -334,8 +347,8 @@ impl Program {
             "have not ended within the grace period; killing them"
         };
         super::say(format_args!(
-            "concurrence: these tasklets {what}:\n{}",
-            Tree::of(self.roots())
+            "concurrence: these {what}:\n{}",
+            self.overview()
         ));
     }
 }

@@ -17,7 +17,6 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::program::{Cause, Program};
-use crate::tasklet::tree::Tree;
 
 /// Whether there has been a SIGINT or SIGTERM since programs run: then the next one ends the process.
 static AGAIN: OnceLock<Arc<AtomicBool>> = OnceLock::new();
@@ -72,7 +71,7 @@ pub(crate) fn listen(ending: bool, tree: bool) -> io::Result<()> {
 
 fn show_trees() {
     for program in Program::running() {
-        super::say(format_args!("{}", Tree::of(program.roots())));
+        super::say(format_args!("{}", program.overview()));
     }
 }
 

@@ -298,7 +298,7 @@ impl Core {
         }
     }
 
-    /// The actor that it stands for, if it is a carrier. For the tasklet itself.
+    /// The actor that it stands for, if it is a carrier. For the tasklet itself, or its driver.
     pub(crate) fn acting(&self) -> Option<&ActorCell> {
         // SAFETY: the tasklet itself; the actor lives while a handler of it runs.
         unsafe { self.home_state().acting.get().map(|actor| actor.as_ref()) }
@@ -318,7 +318,7 @@ impl Core {
         self.in_call.load(Ordering::Relaxed)
     }
 
-    /// Its identity, or that of the actor that it stands for. For the tasklet itself.
+    /// Its identity, or that of the actor that it stands for. For the tasklet itself, or its driver.
     pub(crate) fn acting_pid(&self) -> Pid {
         self.acting().map_or(self.pid, |actor| actor.pid)
     }

@@ -286,6 +286,23 @@ impl<S: Read> BufferedReader<S> {
         Ok(&self.buffer[start..start + len])
     }
 
+    /// Reads more behind what is [buffered](Self::buffer), for those who look there for what they want and
+    /// [consume](BufRead::consume) it; gives how many bytes came, 0 at the end of the stream. The buffer
+    /// grows to hold all: who asks for more and more without consuming has to know when to give up.
+    ///
+    /// ```
+    /// use actor_io::BufferedReader;
+    /// use std::io::Read;
+    ///
+    /// let mut reader = BufferedReader::new((&b"he"[..]).chain(&b"llo"[..]));
+    /// assert_eq!(reader.read_more().unwrap(), 2);
+    /// assert_eq!(reader.read_more().unwrap(), 3);
+    /// assert_eq!(reader.buffer(), b"hello");
+    /// ```
+    pub fn read_more(&mut self) -> io::Result<usize> {
+        self.fill()
+    }
+
     /// Sees to it that a whole record stands at the front of the buffer, complete or ended by the
     /// stream's end; `None` if nothing comes any more.
     fn fill_record(&mut self, delimiter: u8) -> io::Result<Option<Record>> {

@@ -134,6 +134,18 @@ impl Socket {
         })
     }
 
+    pub(super) fn read_or_stop(&self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        if buf.is_empty() {
+            return Ok(Some(0));
+        }
+        // As in `receive`.
+        let deadline = self.read_timeout.deadline();
+        self.source
+            .io_stream_or_stop(Direction::Read, deadline, buf.len(), |fd| {
+                Ok(rustix::net::recv(fd, &mut *buf, RecvFlags::empty())?.0)
+            })
+    }
+
     pub(super) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let taken = bufs.len().min(MAX_SLICES);
         let bufs = &mut bufs[..taken];

@@ -202,6 +202,26 @@ impl TcpStream {
         self.socket.peek(buf)
     }
 
+    /// Reads as [`Read::read`] does, but ends with `Ok(None)` once the current tasklet has been [asked to
+    /// stop](actor_core::Tasklet::stop): for those who read until then.
+    ///
+    /// ```
+    /// use actor_core::Tasklet;
+    /// # use actor_io::{TcpListener, TcpStream};
+    ///
+    /// # actor_core::dispatch(|| {
+    /// # let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// # let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// let (stream, _peer) = listener.accept().unwrap();
+    /// let reader = Tasklet::spawn(move || stream.read_or_stop(&mut [0; 8]));
+    /// reader.stop();
+    /// assert_eq!(reader.join().unwrap().unwrap(), None);
+    /// # });
+    /// ```
+    pub fn read_or_stop(&self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        self.socket.read_or_stop(buf)
+    }
+
     /// Limits how long a read waits for the first byte; `None`, the default, is no limit. Holds for
     /// all handles, for operations that begin after it. Zero is refused.
     ///

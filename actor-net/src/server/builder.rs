@@ -10,6 +10,7 @@ use actor_io::{TcpListener, ToAddrs};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Server;
+use crate::connection::outbox::Limits;
 
 /// How many connections may wait to be accepted, unless [`ServerBuilder::backlog`] says otherwise.
 ///
@@ -30,6 +31,22 @@ pub const DEFAULT_BACKLOG: u32 = 4096;
 /// ```
 pub const DEFAULT_LINGER: Duration = Duration::from_secs(5);
 
+/// How many messages may wait for a peer to read them, unless [`ServerBuilder::outbox`] says otherwise.
+///
+/// ```
+/// use actor_net::{DEFAULT_OUTBOX_BYTES, DEFAULT_OUTBOX_MESSAGES, Server};
+///
+/// let strict = Server::builder().outbox(DEFAULT_OUTBOX_MESSAGES / 16, DEFAULT_OUTBOX_BYTES / 16);
+/// ```
+pub const DEFAULT_OUTBOX_MESSAGES: usize = 16 * 1024;
+
+/// How many bytes may wait for a peer to read them, unless [`ServerBuilder::outbox`] says otherwise.
+///
+/// ```
+/// assert_eq!(actor_net::DEFAULT_OUTBOX_BYTES, 4 << 20);
+/// ```
+pub const DEFAULT_OUTBOX_BYTES: usize = 4 * 1024 * 1024;
+
 /// What a connection's tasklet is given.
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
@@ -40,6 +57,7 @@ pub(super) struct Settings {
     pub(super) linger: Duration,
     pub(super) stack_size: Option<usize>,
     pub(super) mailbox: Option<Mailbox>,
+    pub(super) outbox: Limits,
 }
 
 impl Settings {
@@ -95,6 +113,10 @@ impl ServerBuilder {
                 linger: DEFAULT_LINGER,
                 stack_size: None,
                 mailbox: None,
+                outbox: Limits {
+                    messages: DEFAULT_OUTBOX_MESSAGES,
+                    bytes: DEFAULT_OUTBOX_BYTES,
+                },
             },
         }
     }
@@ -224,7 +246,8 @@ impl ServerBuilder {
         self
     }
 
-    /// The mailbox of each connection's tasklet; an unbounded one otherwise.
+    /// The mailbox of each connection's tasklet; an unbounded one otherwise. Where an actor serves the
+    /// connection it is the actor's: see [`Server::serve_actors`].
     ///
     /// ```
     /// use actor_net::Server;
@@ -234,6 +257,21 @@ impl ServerBuilder {
     /// ```
     pub fn mailbox(mut self, mailbox: Mailbox) -> Self {
         self.settings.mailbox = Some(mailbox);
+        self
+    }
+
+    /// How much may wait for the peer of a connection to read it, if an actor serves it: messages, and
+    /// bytes that they are; [`DEFAULT_OUTBOX_MESSAGES`] and [`DEFAULT_OUTBOX_BYTES`] otherwise. What the
+    /// system buffers does not count. A message that finds no room ends the connection; one that is
+    /// larger than all the room there is goes out if nothing else waits.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let server = Server::builder().outbox(64, 64 * 1024).bind("127.0.0.1:0").unwrap();
+    /// ```
+    pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
+        self.settings.outbox = Limits { messages, bytes };
         self
     }
 

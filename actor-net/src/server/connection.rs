@@ -119,7 +119,7 @@ where
             offspring.wind_down(self.settings.linger);
         }
         offspring.clear_away();
-        close(connection);
+        close(connection, self.connections.are_stopping());
     }
 
     fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
@@ -135,14 +135,7 @@ where
 
     /// Logs how the handler has ended; whether it was well.
     fn note(&self, result: R, peer: SocketAddr) -> bool {
-        let everyday = io_error_kind(&result).is_some_and(|kind| match kind {
-            io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::UnexpectedEof => true,
-            io::ErrorKind::TimedOut => self.settings.idle_timeout.is_some(),
-            _ => false,
-        });
+        let everyday = io_error_kind(&result).is_some_and(|kind| self.settings.is_everyday(kind));
         let server = &self.name;
         match result.outcome() {
             Ok(()) => return true,
@@ -152,6 +145,20 @@ where
             Err(error) => tracing::warn!(server, %peer, error, "connection failed"),
         }
         false
+    }
+}
+
+impl Settings {
+    /// Whether a failure of this kind is but a peer that has gone away.
+    pub(super) fn is_everyday(&self, kind: io::ErrorKind) -> bool {
+        match kind {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::UnexpectedEof => true,
+            io::ErrorKind::TimedOut => self.idle_timeout.is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -218,8 +225,8 @@ impl Drop for Offspring {
 ///
 /// To close a socket with unread input resets the connection, and the peer may lose what it has not
 /// read yet. So the sending side ends first, and what has come in is read and thrown away. Only a
-/// peer that was still sending is waited for, briefly.
-fn close(mut connection: TcpStream) {
+/// peer that was still sending is waited for, briefly, and not even that one in a hurry.
+fn close(mut connection: TcpStream, hurry: bool) {
     if connection.is_shared() || connection.shutdown(Shutdown::Write).is_err() {
         return;
     }
@@ -234,7 +241,7 @@ fn close(mut connection: TcpStream) {
             Err(_) => return,
         }
     }
-    if drained == 0 || Tasklet::is_stopping() {
+    if drained == 0 || hurry {
         return;
     }
     let deadline = time::now() + DRAIN_TIME;

@@ -69,6 +69,11 @@ impl Connections {
         })
     }
 
+    /// Whether all are asked to stop.
+    pub(super) fn are_stopping(&self) -> bool {
+        self.state.lock().phase >= Phase::Stopping
+    }
+
     pub(super) fn len(&self) -> usize {
         self.state.lock().places.len()
     }

@@ -1,6 +1,7 @@
-//! [`Server`]: a tasklet for each connection.
+//! [`Server`]: a tasklet, or an actor, for each connection.
 
 mod accept;
+mod actors;
 mod builder;
 mod connection;
 mod connections;
@@ -12,15 +13,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use actor_core::{Outcome, Tasklet};
+use actor_core::{Handler, Outcome, SpawnError, Tasklet};
 use actor_io::{TcpListener, TcpStream, ToAddrs};
 
+use actors::Actors;
 use builder::Settings;
-pub use builder::{DEFAULT_BACKLOG, DEFAULT_LINGER, ServerBuilder};
+pub use builder::{
+    DEFAULT_BACKLOG, DEFAULT_LINGER, DEFAULT_OUTBOX_BYTES, DEFAULT_OUTBOX_MESSAGES, ServerBuilder,
+};
 use connections::Connections;
 pub use handle::ServerHandle;
 
-/// Accepts connections, and gives each to a handler in a tasklet of its own.
+use crate::codec::Codec;
+use crate::connection::Connection;
+
+/// Accepts connections, and gives each to a handler in a tasklet of its own, or to an
+/// [actor](Self::serve_actors).
 ///
 /// # The handler
 ///
@@ -206,6 +214,166 @@ impl Server {
                 move || self.run_with(handler, connections)
             })?;
         Ok(ServerHandle::new(tasklet, local_addr, connections))
+    }
+
+    /// Listens on `addr` and serves with an actor for each connection until the current tasklet is asked
+    /// to stop: [`bind`](Self::bind) and [`run_actors`](Self::run_actors) in one, with the errors of both.
+    ///
+    /// # The actor
+    ///
+    /// `make` is given a [`Connection`] and makes the actor. What the peer says is decoded by a clone of
+    /// `codec` and arrives as messages; what the actor, or anybody else, [sends](Connection::send) to the
+    /// connection is encoded by the codec, gathered and written. So the actor neither reads nor writes,
+    /// and takes messages from others between those of its peer.
+    ///
+    /// It is called `connection <peer>`, as is the tasklet that reads for it; another tasklet writes.
+    ///
+    /// *How it hears of the end.* When the connection ends, it is asked to stop: it handles what is in its
+    /// mailbox, and its hook [`stopped`](actor_core::Actor::stopped) is told
+    /// [`Shutdown`](actor_core::ExitReason::Shutdown) if the server is coming to its end, and
+    /// [`Stopped`](actor_core::ExitReason::Stopped) if the peer has sent all that it wanted to or is lost;
+    /// [`Connection::error`] tells these apart. What the hook sends still goes out, if the peer can be
+    /// reached.
+    ///
+    /// *How it ends the connection.* By its own end. What it has sent is written first, for at most
+    /// [`linger`](ServerBuilder::linger); if it has panicked or was killed, the connection is closed at
+    /// once. The others are not concerned. A panic is logged under the actor's name.
+    ///
+    /// # Limits
+    ///
+    /// *A peer that sends faster than its actor handles* is slowed down by TCP: no more is read once 64
+    /// messages, or 64 KiB, are waiting for the actor. What others send to it does not count. If the
+    /// server has a [`mailbox`](ServerBuilder::mailbox), which is the actor's then, that bounds all
+    /// together by its own policy: with [`Overflow::Block`](actor_core::Overflow::Block) reading waits for
+    /// room, and with [`Overflow::Fail`](actor_core::Overflow::Fail) a message without room ends the
+    /// connection.
+    ///
+    /// *A peer that does not read* loses the connection when the [outbox](ServerBuilder::outbox) is full.
+    /// *One that stops in the middle of a frame* costs what it has sent so far, which the codec bounds, and
+    /// is found out by the [idle timeout](ServerBuilder::idle_timeout).
+    ///
+    /// These ends, and what the codec does not understand, are logged with the peer's address, those that
+    /// are a peer's everyday departure at the debug level. All the rest is as for [handlers](Server):
+    /// overload, stopping, the options of the [builder](Self::builder).
+    ///
+    /// ```no_run
+    /// use actor_core::{Actor, Context, Handler, dispatch};
+    /// use actor_net::{Connection, Line, LineCodec, Server};
+    ///
+    /// struct Echo(Connection<LineCodec>);
+    ///
+    /// impl Actor for Echo {}
+    ///
+    /// impl Handler<Line> for Echo {
+    ///     fn handle(&mut self, Line(line): Line, ctx: &mut Context<Self>) {
+    ///         match line.as_str() {
+    ///             "quit" => ctx.stop(),
+    ///             _ => self.0.send(line),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// dispatch(|| Server::serve_actors("localhost:7000", LineCodec::new(), Echo));
+    /// ```
+    pub fn serve_actors<C, F, A>(addr: impl ToAddrs, codec: C, make: F) -> io::Result<()>
+    where
+        C: Codec,
+        F: Fn(Connection<C>) -> A + Send + Sync + 'static,
+        A: Handler<C::Item>,
+    {
+        Server::bind(addr)?.run_actors(codec, make)
+    }
+
+    /// As [`run`](Self::run), with an [actor](Self::serve_actors) for each connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    ///
+    /// ```
+    /// # use actor_core::{Actor, Context, Handler, Tasklet};
+    /// # use actor_net::{Connection, Line, LineCodec, Server};
+    /// # struct Echo(Connection<LineCodec>);
+    /// # impl Actor for Echo {}
+    /// # impl Handler<Line> for Echo {
+    /// #     fn handle(&mut self, Line(line): Line, _: &mut Context<Self>) {
+    /// #         self.0.send(line);
+    /// #     }
+    /// # }
+    /// # actor_core::dispatch(|| {
+    /// let server = Server::bind("127.0.0.1:0").unwrap();
+    /// let tasklet = Tasklet::spawn(move || server.run_actors(LineCodec::new(), Echo));
+    /// tasklet.stop();
+    /// tasklet.join().unwrap().unwrap();
+    /// # });
+    /// ```
+    pub fn run_actors<C, F, A>(self, codec: C, make: F) -> io::Result<()>
+    where
+        C: Codec,
+        F: Fn(Connection<C>) -> A + Send + Sync + 'static,
+        A: Handler<C::Item>,
+    {
+        let (server, handler) = self.with_actors(codec, make);
+        server.run(handler)
+    }
+
+    /// As [`spawn`](Self::spawn), with an [actor](Self::serve_actors) for each connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// ```
+    /// # use actor_core::{Actor, Context, Handler, Tasklet};
+    /// # use actor_net::{Connection, Connector, Line, LineCodec, Server};
+    /// # use actor_io::BufferedStream;
+    /// # use std::io::Write;
+    /// # use std::time::Duration;
+    /// # struct Echo(Connection<LineCodec>);
+    /// # impl Actor for Echo {}
+    /// # impl Handler<Line> for Echo {
+    /// #     fn handle(&mut self, Line(line): Line, _: &mut Context<Self>) {
+    /// #         self.0.send(line);
+    /// #     }
+    /// # }
+    /// # actor_core::dispatch(|| {
+    /// let server = Server::bind("127.0.0.1:0").unwrap().spawn_actors(LineCodec::new(), Echo).unwrap();
+    /// let mut client = BufferedStream::new(Connector::connect(server.local_addr()).unwrap());
+    /// client.writer().write_line("hello").unwrap();
+    /// client.flush().unwrap();
+    /// assert_eq!(client.reader().read_line().unwrap().as_deref(), Some("hello"));
+    /// server.shutdown(Duration::from_secs(5)).unwrap();
+    /// # });
+    /// ```
+    pub fn spawn_actors<C, F, A>(self, codec: C, make: F) -> io::Result<ServerHandle>
+    where
+        C: Codec,
+        F: Fn(Connection<C>) -> A + Send + Sync + 'static,
+        A: Handler<C::Item>,
+    {
+        let (server, handler) = self.with_actors(codec, make);
+        server.spawn(handler)
+    }
+
+    /// A server whose handler is to be one for actors, and that handler.
+    fn with_actors<C, F, A>(
+        mut self,
+        codec: C,
+        make: F,
+    ) -> (
+        Server,
+        impl Fn(TcpStream) -> Result<(), SpawnError> + Send + Sync + 'static,
+    )
+    where
+        C: Codec,
+        F: Fn(Connection<C>) -> A + Send + Sync + 'static,
+        A: Handler<C::Item>,
+    {
+        let name = self.settings.name_at(self.local_addr);
+        let handler = Actors::handler(codec, make, name, self.settings.clone());
+        // It is the actor's.
+        self.settings.mailbox = None;
+        (self, handler)
     }
 
     fn run_with<H, R>(self, handler: H, connections: Arc<Connections>) -> io::Result<()>

@@ -1,0 +1,217 @@
+//! [`Connection`]: an actor's end of a connection.
+
+mod error;
+pub(crate) mod outbox;
+
+use std::cell::Cell;
+use std::fmt;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actor_core::{Tasklet, WeakTasklet};
+use actor_io::TcpStream;
+
+pub use error::ConnectionError;
+use outbox::{Limits, Outbox};
+
+use crate::codec::Codec;
+
+/// How large a buffer may be that is kept for encoding.
+const KEPT: usize = 64 * 1024;
+
+thread_local! {
+    /// What messages are encoded into. Taken out meanwhile: an encoder may wait, and another run.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Where an actor sends what its peer is to get: see
+/// [`Server::serve_actors`](crate::Server::serve_actors).
+///
+/// Clones are of the same connection, and anybody may have one. It does not keep the connection open.
+pub struct Connection<C: Codec> {
+    shared: Arc<Shared<C>>,
+}
+
+/// What the handles of a connection, its reader and its writer share.
+pub(crate) struct Shared<C> {
+    codec: C,
+    pub(crate) peer: SocketAddr,
+    pub(crate) outbox: Outbox,
+    /// Reads, and looks after the connection's end when it is asked to stop.
+    reader: WeakTasklet,
+}
+
+impl<C: Codec> Connection<C> {
+    pub(crate) fn new(shared: Arc<Shared<C>>) -> Self {
+        Connection { shared }
+    }
+
+    /// Sends `out` to the peer.
+    ///
+    /// Never waits. It is encoded at once and written by a tasklet of the connection's, together with
+    /// what else has been sent meanwhile. What the peer has not taken yet is bounded, by
+    /// [`ServerBuilder::outbox`](crate::ServerBuilder::outbox): one that does not read what it is sent
+    /// loses the connection, which is logged. There is nothing that a sender could do about it, hence no
+    /// error. Nor is there one when the connection has ended, of which its actor hears in another way: it
+    /// is asked to stop.
+    ///
+    /// ```no_run
+    /// use actor_net::{Connection, LineCodec};
+    ///
+    /// fn greet(connection: &Connection<LineCodec>, name: &str) {
+    ///     connection.send("good morning");
+    ///     connection.send(format!("how are you, {name}?"));
+    /// }
+    /// ```
+    pub fn send(&self, out: impl Into<C::Out>) {
+        let Shared { codec, outbox, .. } = &*self.shared;
+        let mut bytes = SCRATCH.take();
+        bytes.clear();
+        match codec.encode(out.into(), &mut bytes) {
+            Ok(()) if outbox.push(&bytes) => {}
+            Ok(()) => {
+                let Limits { messages, bytes } = outbox.limits();
+                outbox.fail(ConnectionError::Outbox { messages, bytes });
+                outbox.shut();
+                self.shared.end();
+            }
+            Err(error) => {
+                outbox.fail(ConnectionError::Encode(error));
+                self.close();
+            }
+        }
+        if bytes.capacity() <= KEPT {
+            SCRATCH.set(bytes);
+        }
+    }
+
+    /// Closes the connection once all that has been sent is written, for which it has the time of
+    /// [`ServerBuilder::linger`](crate::ServerBuilder::linger). What is sent after it is dropped. The
+    /// actor is asked to stop.
+    ///
+    /// Does not wait. An actor need not call it: its connection is closed when it ends.
+    ///
+    /// ```no_run
+    /// use actor_net::{Connection, LineCodec};
+    ///
+    /// fn dismiss(connection: &Connection<LineCodec>) {
+    ///     connection.send("you have been dismissed");
+    ///     connection.close();
+    /// }
+    /// ```
+    pub fn close(&self) {
+        self.shared.outbox.finish();
+        self.shared.end();
+    }
+
+    /// The address of the peer.
+    ///
+    /// ```no_run
+    /// # use actor_net::{Connection, LineCodec};
+    /// fn name(connection: &Connection<LineCodec>) -> String {
+    ///     format!("guest from {}", connection.peer_addr())
+    /// }
+    /// ```
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.shared.peer
+    }
+
+    /// Why the connection was lost or given up; `None` while it has not been, and if it has ended in the
+    /// orderly way. For the hook [`stopped`](actor_core::Actor::stopped), and for the curious.
+    ///
+    /// ```no_run
+    /// # use actor_net::{Connection, ConnectionError, LineCodec};
+    /// fn farewell(connection: &Connection<LineCodec>) {
+    ///     if let Some(ConnectionError::Decode(error)) = connection.error().as_deref() {
+    ///         connection.send(format!("what? {error}"));
+    ///     }
+    /// }
+    /// ```
+    pub fn error(&self) -> Option<Arc<ConnectionError>> {
+        self.shared.outbox.error()
+    }
+
+    /// Whether it is still connected, as far as this end knows.
+    ///
+    /// ```no_run
+    /// # use actor_net::{Connection, LineCodec};
+    /// fn sweep(connections: &mut Vec<Connection<LineCodec>>) {
+    ///     connections.retain(Connection::is_open);
+    /// }
+    /// ```
+    pub fn is_open(&self) -> bool {
+        self.shared.outbox.is_open()
+    }
+}
+
+impl<C: Codec> Clone for Connection<C> {
+    fn clone(&self) -> Self {
+        Connection::new(self.shared.clone())
+    }
+}
+
+impl<C: Codec> fmt::Debug for Connection<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("peer", &self.shared.peer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C> Shared<C> {
+    /// Of a connection that the current tasklet reads.
+    pub(crate) fn new(codec: C, peer: SocketAddr, limits: Limits) -> Self {
+        Shared {
+            codec,
+            peer,
+            outbox: Outbox::new(limits),
+            reader: Tasklet::current().downgrade(),
+        }
+    }
+
+    /// Has the reader end the connection.
+    pub(crate) fn end(&self) {
+        if let Some(reader) = self.reader.upgrade() {
+            reader.stop();
+        }
+    }
+
+    /// What the writer does.
+    pub(crate) fn write_to(&self, mut stream: TcpStream) {
+        let _writing = Writing(self);
+        while let Some(chunk) = self.outbox.next() {
+            let mut rest = &chunk.bytes[..];
+            while !rest.is_empty() {
+                let written = match stream.write(rest) {
+                    Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                    written => written,
+                };
+                match written {
+                    Ok(count) => {
+                        self.outbox.written(count);
+                        rest = &rest[count..];
+                    }
+                    Err(error) => {
+                        self.outbox.fail(ConnectionError::Write(error));
+                        return;
+                    }
+                }
+            }
+            self.outbox.done(chunk);
+        }
+    }
+}
+
+/// Once nobody writes any more the connection is over, however that has come.
+struct Writing<'a, C>(&'a Shared<C>);
+
+impl<C> Drop for Writing<'_, C> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.outbox.fail(ConnectionError::Writer);
+        }
+        self.0.outbox.shut();
+        self.0.end();
+    }
+}

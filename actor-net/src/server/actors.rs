@@ -1,0 +1,248 @@
+//! The life of a connection that an actor serves.
+//!
+//! Three take part: the actor; the connection's tasklet, which reads and hands the actor what it has
+//! decoded; and a child of that tasklet, which writes what has been sent. Reading and writing each keep a
+//! stack, since both can be in the middle of something when their socket makes them wait.
+//!
+//! Whatever ends the connection comes to the reader as a request to stop, or is found by it: the end of
+//! the actor, the failure of the writer or of a sender, a close, the server's stop, the end of the input.
+//! So there is one order in which all is wound up, at the end of [`Actors::serve`].
+
+use std::io::{self, BufRead, Read};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actor_core::__private::{stop_for, when_over};
+use actor_core::{Actor, Addr, ExitReason, Handler, JoinHandle, SendError, SpawnError, Tasklet};
+use actor_io::{BufferedReader, Split, TcpStream};
+
+use super::builder::Settings;
+use crate::codec::Codec;
+use crate::connection::{Connection, ConnectionError, Shared};
+
+/// How many messages, and bytes they were made of, the actor may have to handle before more is read.
+const WINDOW_MESSAGES: usize = 64;
+const WINDOW_BYTES: usize = 64 * 1024;
+
+/// What the actor connections of a server have in common.
+pub(super) struct Actors<C, F> {
+    codec: C,
+    make: F,
+    server: String,
+    settings: Settings,
+}
+
+impl<C, F, A> Actors<C, F>
+where
+    C: Codec,
+    F: Fn(Connection<C>) -> A + Send + Sync + 'static,
+    A: Handler<C::Item>,
+{
+    /// What serves connections, for a server with these settings.
+    pub(super) fn handler(
+        codec: C,
+        make: F,
+        server: String,
+        settings: Settings,
+    ) -> impl Fn(TcpStream) -> Result<(), SpawnError> + Send + Sync + 'static {
+        let actors = Actors {
+            codec,
+            make,
+            server,
+            settings,
+        };
+        move |stream| match stream.peer_addr() {
+            Ok(peer) => actors.serve(stream, peer),
+            // It has gone already.
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Serves one connection.
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) -> Result<(), SpawnError> {
+        let limits = self.settings.outbox;
+        let shared = Arc::new(Shared::new(self.codec.clone(), peer, limits));
+        let (stream, writer) = stream.split();
+        let writer = self.spawn_writer(&shared, writer)?;
+        let actor = (self.make)(Connection::new(shared.clone()));
+        let mut builder = Addr::builder().name(format!("connection {peer}"));
+        if let Some(mailbox) = self.settings.mailbox {
+            builder = builder.mailbox(mailbox);
+        }
+        let addr = builder.spawn(actor)?;
+        let lifeline = Lifeline(&addr);
+        let reader = Tasklet::current().downgrade();
+        when_over(&addr, move || {
+            if let Some(reader) = reader.upgrade() {
+                reader.stop();
+            }
+        });
+
+        let input = Input {
+            codec: self.codec.clone(),
+            reader: BufferedReader::new(UntilStopped(stream)),
+            addr: &addr,
+            windowed: self.settings.mailbox.is_none(),
+            messages: 0,
+            bytes: 0,
+        };
+        let reason = match input.read_all() {
+            // Asked to stop, and not by what belongs to the connection.
+            Ok(Over::Asked) if shared.outbox.is_open() => ExitReason::Shutdown,
+            Ok(_) => ExitReason::Stopped,
+            Err(error) => {
+                shared.outbox.fail(error);
+                ExitReason::Stopped
+            }
+        };
+        stop_for(&addr, &reason);
+        let reason = addr.join();
+        drop(lifeline);
+        self.end_writing(&shared, &writer, &reason);
+        self.note(&shared, &reason);
+        Ok(())
+    }
+
+    fn spawn_writer(
+        &self,
+        shared: &Arc<Shared<C>>,
+        stream: TcpStream,
+    ) -> Result<JoinHandle<()>, SpawnError> {
+        let mut builder = Tasklet::builder().name(format!("writer {}", shared.peer));
+        if let Some(bytes) = self.settings.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        let shared = shared.clone();
+        builder.spawn(move || shared.write_to(stream))
+    }
+
+    /// Has the writer write what is left, unless the actor has come to a bad end, for as long as it may.
+    fn end_writing(&self, shared: &Shared<C>, writer: &JoinHandle<()>, reason: &ExitReason) {
+        if matches!(reason, ExitReason::Killed | ExitReason::Panicked(_)) {
+            shared.outbox.shut();
+        } else {
+            shared.outbox.finish();
+            if writer.wait_timeout(self.settings.linger).is_ok() {
+                return;
+            }
+            let bytes = shared.outbox.waiting();
+            shared.outbox.fail(ConnectionError::Unsent { bytes });
+        }
+        // It may be stuck in the middle of a write.
+        writer.kill();
+    }
+
+    /// Logs how it has ended. If the actor has come to a bad end, its own log line, under the peer's
+    /// address, says so.
+    fn note(&self, shared: &Shared<C>, reason: &ExitReason) {
+        let (server, peer) = (&self.server, shared.peer);
+        let Some(error) = shared.outbox.error() else {
+            tracing::debug!(server, %peer, %reason, "connection closed");
+            return;
+        };
+        let everyday = match &*error {
+            ConnectionError::Unsent { .. } => true,
+            error => error
+                .io()
+                .is_some_and(|error| self.settings.is_everyday(error.kind())),
+        };
+        if everyday {
+            tracing::debug!(server, %peer, %error, "connection lost");
+        } else {
+            tracing::warn!(server, %peer, %error, "connection failed");
+        }
+    }
+}
+
+/// Kills an actor if whoever reads for it comes to a bad end.
+struct Lifeline<'a, A: Actor>(&'a Addr<A>);
+
+impl<A: Actor> Drop for Lifeline<'_, A> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.kill();
+        }
+    }
+}
+
+/// How reading has ended.
+enum Over {
+    /// The peer has sent all.
+    Finished,
+    /// The actor takes no more.
+    Ended,
+    /// The reader was asked to stop.
+    Asked,
+}
+
+/// From the socket to the actor.
+struct Input<'a, C: Codec, A: Handler<C::Item>> {
+    codec: C,
+    reader: BufferedReader<UntilStopped>,
+    addr: &'a Addr<A>,
+    /// Whether to wait now and then until the actor has handled what it was sent.
+    windowed: bool,
+    /// What it was sent since.
+    messages: usize,
+    bytes: usize,
+}
+
+impl<C: Codec, A: Handler<C::Item>> Input<'_, C, A> {
+    /// Reads, decodes and hands on until one of these ends.
+    fn read_all(mut self) -> Result<Over, ConnectionError> {
+        loop {
+            if Tasklet::is_stopping() {
+                return Ok(Over::Asked);
+            }
+            let before = self.reader.buffer();
+            let mut rest = before;
+            let item = self.codec.decode(&mut rest);
+            let taken = before.len() - rest.len();
+            self.reader.consume(taken);
+            if let Some(item) = item.map_err(ConnectionError::Decode)? {
+                if !self.hand_on(item, taken)? {
+                    return Ok(Over::Ended);
+                }
+                continue;
+            }
+            if self.reader.read_more().map_err(ConnectionError::Read)? == 0 {
+                if Tasklet::is_stopping() {
+                    return Ok(Over::Asked);
+                }
+                let last = self.codec.finish(self.reader.buffer());
+                if let Some(item) = last.map_err(ConnectionError::Decode)? {
+                    self.hand_on(item, 0)?;
+                }
+                return Ok(Over::Finished);
+            }
+        }
+    }
+
+    /// Sends the actor an item that was made of `bytes`; `false` if it takes no more.
+    ///
+    /// If its mailbox has no bound of its own, what one peer can put into it is bounded here: the last of
+    /// a window is a call, which ends when the actor has handled it, and so all before it. Others can
+    /// send to the actor meanwhile; a bound on the mailbox would refuse or delay them as well.
+    fn hand_on(&mut self, item: C::Item, bytes: usize) -> Result<bool, ConnectionError> {
+        self.messages += 1;
+        self.bytes += bytes;
+        if self.windowed && (self.messages >= WINDOW_MESSAGES || self.bytes >= WINDOW_BYTES) {
+            (self.messages, self.bytes) = (0, 0);
+            return Ok(self.addr.call(item).is_ok());
+        }
+        match self.addr.send(item) {
+            Ok(()) => Ok(true),
+            Err(SendError::Full(_)) => Err(ConnectionError::Mailbox),
+            Err(_) => Ok(false),
+        }
+    }
+}
+
+/// A stream that seems to end when its reader is asked to stop.
+struct UntilStopped(TcpStream);
+
+impl Read for UntilStopped {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        Ok(self.0.read_or_stop(buf)?.unwrap_or(0))
+    }
+}
