@@ -264,6 +264,12 @@ pub use actor_core::{
     IntensityExceeded, Monitor, Restart, Shutdown, Supervisor, WeakAddr, messages,
 };
 
+// Many at once, and finding them.
+pub use actor_core::{
+    Broker, GroupChanged, Keyed, Membership, Pool, PoolBuilder, Routing, Subscription, TopicError,
+    registry,
+};
+
 // Deadlines.
 pub use actor_core::{FromTimeout, Timer, timeout};
 

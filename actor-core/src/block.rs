@@ -161,6 +161,25 @@ pub(crate) fn touch() {
     here().touch();
 }
 
+/// Runs `f`, and holds kills of the caller off meanwhile.
+pub(crate) fn shielded<T>(f: impl FnOnce() -> T) -> T {
+    struct Shield<'a>(Option<&'a Core>);
+
+    impl Drop for Shield<'_> {
+        fn drop(&mut self) {
+            if let Some(core) = self.0 {
+                core.unshield();
+            }
+        }
+    }
+
+    let shield = Shield(current());
+    if let Some(core) = shield.0 {
+        core.shield();
+    }
+    f()
+}
+
 /// Begins an operation that can wait: counts it, carries out a kill, and reports an expired deadline.
 pub(crate) fn enter() -> Result<(), Interrupt> {
     let here = here();

@@ -14,6 +14,7 @@ use std::thread::panicking;
 use std::time::Instant;
 
 use crate::actor::cell::{self, ActorCell};
+use crate::actor::pool::Ticket;
 use crate::actor::{Accepts, Actor};
 use crate::dead_letters::{self, DeadLetterCause};
 use crate::queue::{Kind, Link};
@@ -160,6 +161,55 @@ impl<A: Actor> Exits<A> {
     const TO_ACTOR: Class = Class {
         handle: handle_exit::<A>,
         ..Exits::TO_TASKLET
+    };
+}
+
+/// A message that a pool has given to one of its workers, and how the pool learns that it is done. Without
+/// a message it only tells that the worker has come to it.
+pub(crate) struct Job {
+    pub(crate) message: Option<Envelope>,
+    pub(crate) ticket: Ticket,
+}
+
+impl Message for Job {
+    type Reply = ();
+}
+
+struct Jobs;
+
+impl Jobs {
+    const CLASS: Class = Class {
+        system: true,
+        standing: |node| {
+            // SAFETY: it was allocated for this type by `Envelope::new`, and lives.
+            let job = unsafe { node.cast::<Sent<Job>>().as_ref() };
+            let message = job.message.as_ref()?.message.as_ref()?;
+            message.standing().map(NonNull::from)
+        },
+        discard: |node, error| {
+            // SAFETY: as above, and the share is used up.
+            let sent = unsafe { recycle::take(node.cast::<Sent<Job>>()) };
+            // The ticket goes last.
+            if let Some(Job { message, ticket }) = sent.message {
+                match (message, error) {
+                    (Some(message), Some(error)) => message.fail(error),
+                    (message, _) => drop(message),
+                }
+                drop(ticket);
+            }
+        },
+        handle: |node, actor| {
+            // SAFETY: as above.
+            let sent = unsafe { recycle::take(node.cast::<Sent<Job>>()) };
+            if let Some(Job { message, ticket }) = sent.message {
+                if let Some(message) = message {
+                    // SAFETY: the pool has addressed it to its workers' type; the caller is the carrier.
+                    unsafe { message.handle(actor) };
+                }
+                drop(ticket);
+            }
+        },
+        ..<Job as Classes>::SENT
     };
 }
 
@@ -341,6 +391,13 @@ impl Envelope {
     pub(crate) fn stop() -> Envelope {
         let mut envelope = Envelope::new(Stop);
         envelope.set_class(&Stops::CLASS);
+        envelope
+    }
+
+    /// A message from a pool to one of its workers.
+    pub(crate) fn job(job: Job) -> Envelope {
+        let mut envelope = Envelope::new(job);
+        envelope.set_class(&Jobs::CLASS);
         envelope
     }
 
@@ -650,7 +707,13 @@ impl Envelope {
 
     /// The owner of the mailbox that it is in, `to`, has ended: a call ends with that, what was sent
     /// becomes a dead letter.
-    pub(crate) fn abandon(self, to: Pid, name: &str) {
+    pub(crate) fn abandon(mut self, to: Pid, name: &str) {
+        if let Some(job) = self.message_mut::<Job>().and_then(Option::take) {
+            if let Some(message) = job.message {
+                message.abandon(to, name);
+            }
+            return;
+        }
         if self.is_system() {
             return;
         }

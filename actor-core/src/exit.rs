@@ -3,6 +3,7 @@
 //! What ends tells everybody who watches it, once. Who begins to watch it at the same moment is either
 //! in the list by then, or finds that it has ended and is told at once: one lock decides.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::mem;
@@ -13,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::actor::cell::{ActorRef, ENDED};
 use crate::block;
+use crate::contain::contain;
 use crate::deadlock::Calls;
 use crate::tasklet::core::Core;
 use crate::{Message, Pid};
@@ -251,7 +253,8 @@ struct State {
     issued: u64,
     monitors: Vec<(u64, Party)>,
     links: Vec<Party>,
-    deeds: Vec<(u64, Deed)>,
+    /// By their tickets, and so in the order in which they were asked for.
+    deeds: BTreeMap<u64, Deed>,
 }
 
 /// What is to be done at an end.
@@ -283,6 +286,17 @@ impl Watchers {
         };
         drop(removed);
     }
+
+    /// Does what is to be done at the end, which has come, or comes next: the mailbox is closed, and the
+    /// user's code has run. Done before anybody can see the end as well, so that whoever sees it finds
+    /// no trace of the one that has ended; what is asked for in between is done by [`tell_all`].
+    pub(crate) fn do_deeds(&self) {
+        let deeds = mem::take(&mut self.state.lock().deeds);
+        for deed in deeds.into_values() {
+            // It may drop values of the user's.
+            contain(deed);
+        }
+    }
 }
 
 /// Tells all who watch `party`, which has ended.
@@ -294,21 +308,15 @@ pub(crate) fn tell_all(party: &Party) {
     let Some(watchers) = party.watchers_if_any() else {
         return;
     };
-    let over = party.is_over();
-    let (monitors, links, deeds) = {
-        let mut state = watchers.state.lock();
-        let deeds = if over {
-            mem::take(&mut state.deeds)
-        } else {
-            Vec::new()
-        };
-        let monitors = mem::take(&mut state.monitors);
-        (monitors, mem::take(&mut state.links), deeds)
-    };
     // First: whoever hears of the end finds no trace of it any more.
-    for (_, deed) in deeds {
-        deed();
+    if party.is_over() {
+        watchers.do_deeds();
     }
+    let (monitors, links) = {
+        let mut state = watchers.state.lock();
+        let monitors = mem::take(&mut state.monitors);
+        (monitors, mem::take(&mut state.links))
+    };
     // Not under the lock: those who are told may be linked back.
     for link in links {
         link.watchers().remove_link(party.pid());
@@ -352,7 +360,7 @@ pub(crate) fn when_over(subject: &Party, deed: impl FnOnce() + Send + 'static) -
         let mut state = subject.watchers().state.lock();
         state.issued += 1;
         let ticket = state.issued;
-        state.deeds.push((ticket, Box::new(deed)));
+        state.deeds.insert(ticket, Box::new(deed));
         ticket
     };
     tell_all_if_ended(subject);
@@ -361,14 +369,38 @@ pub(crate) fn when_over(subject: &Party, deed: impl FnOnce() + Send + 'static) -
 
 /// Takes back what was to be done at an end, if it has not been.
 pub(crate) fn forget_deed(subject: &Party, ticket: u64) {
-    let forgotten = subject.watchers_if_any().and_then(|watchers| {
-        let mut state = watchers.state.lock();
-        let place = state.deeds.iter().position(|(own, _)| *own == ticket);
-        place.map(|place| state.deeds.swap_remove(place))
-    });
+    let forgotten = subject
+        .watchers_if_any()
+        .and_then(|watchers| watchers.state.lock().deeds.remove(&ticket));
     // Not under the lock: it may hold the last address of somebody.
     drop(forgotten);
 }
+
+/// Something that is to be done when another has ended for good. Dropping this takes it back.
+#[derive(Debug)]
+pub(crate) struct AtEnd {
+    subject: Party,
+    ticket: u64,
+}
+
+impl AtEnd {
+    /// See [`when_over`]: it may be done before this returns.
+    pub(crate) fn of(subject: Party, deed: impl FnOnce() + Send + 'static) -> AtEnd {
+        let ticket = when_over(&subject, deed);
+        AtEnd { subject, ticket }
+    }
+}
+
+impl Drop for AtEnd {
+    fn drop(&mut self) {
+        forget_deed(&self.subject, self.ticket);
+    }
+}
+
+/// Whoever stands behind a [`Receiver`](crate::Receiver), as one whose end can be seen.
+#[doc(hidden)]
+#[derive(Clone, Debug)]
+pub struct Owner(pub(crate) Party);
 
 /// Links two, the first of which is the caller.
 pub(crate) fn link(one: Party, other: Party) {

@@ -7,6 +7,8 @@
 //! - [`Tasklet`] spawns, receives, sends, sleeps, stops and kills; [`JoinHandle`] waits for the end;
 //! - [`Message`] marks what can be sent; [`match_message!`] takes apart what has been received;
 //!   [`Recipient`] and [`Group`] send to one and to many; [`Mailbox`] bounds what a tasklet takes in;
+//! - [`Actor`]s live at an [`Addr`] and hold no stack while idle; [`Supervisor`]s start them again;
+//!   [`registry`] finds receivers by name;
 //! - [`timeout()`] puts one deadline over a block of operations; [`time::now`] is the clock;
 //! - [`sync`] has locks that block the tasklet and not the thread; [`block_on_thread`] runs what would
 //!   block the thread somewhere else;
@@ -23,6 +25,7 @@ compile_error!("Concurrence runs on Linux so far: its reactor is built on epoll.
 
 mod actor;
 mod block;
+mod broker;
 mod contain;
 mod counters;
 mod dead_letters;
@@ -44,6 +47,7 @@ mod primitive;
 mod queue;
 pub mod reactor;
 mod recycle;
+pub mod registry;
 mod reply;
 mod runtime;
 mod stacks;
@@ -62,9 +66,10 @@ mod worker;
 
 pub use actor::{
     Accepts, Actor, Addr, AddrBuilder, Child, Context, DEFAULT_SHUTDOWN, Handler,
-    IntensityExceeded, Restart, Shutdown, Supervisor, WeakAddr,
+    IntensityExceeded, Keyed, Pool, PoolBuilder, Restart, Routing, Shutdown, Supervisor, WeakAddr,
 };
 pub use actor_core_macros::{Message, messages};
+pub use broker::{Broker, Subscription, TopicError};
 pub use counters::{Dropped, dropped};
 pub use dead_letters::{
     DeadLetter, DeadLetterCause, DeadLetterSubscription, subscribe_dead_letters,
@@ -75,7 +80,7 @@ pub use error::{
     TimedOut, Unwinding,
 };
 pub use exit::{Exit, ExitReason, Monitor};
-pub use group::Group;
+pub use group::{Group, GroupChanged, Membership};
 pub use mailbox::{Mailbox, Overflow};
 pub use message::{Destination, Message, Pid, Receiver, Recipient};
 pub use outcome::Outcome;

@@ -102,6 +102,11 @@ impl Mailbox {
             bound: Some((capacity, overflow)),
         }
     }
+
+    /// How much it holds, and what happens when it is full, if it is bounded.
+    pub(crate) const fn bound(self) -> Option<(usize, Overflow)> {
+        self.bound
+    }
 }
 
 /// How long a sender waits for room.
@@ -360,7 +365,7 @@ impl Home {
 }
 
 /// Takes a place in a bounded mailbox; `Ok(false)` if the message is to be dropped instead.
-fn reserve(
+pub(crate) fn reserve(
     room: &Permits,
     overflow: Overflow,
     patience: Patience,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::deadlock::{Callee, Calling};
 use crate::envelope::Envelope;
+use crate::exit::Owner;
 use crate::mailbox::Patience;
 use crate::reply::wait_for_reply;
 use crate::tasklet::Tasklet;
@@ -90,6 +91,12 @@ pub trait Receiver: Send + Sync + 'static {
     /// Whose mailbox it is.
     fn pid(&self) -> Pid;
 
+    /// The one whose end is the end of this, if it ever ends.
+    #[doc(hidden)]
+    fn owner(&self) -> Option<Owner> {
+        None
+    }
+
     #[doc(hidden)]
     fn callee(&self) -> Callee {
         Callee::NOBODY
@@ -131,6 +138,10 @@ impl<M: Message> Delivery<M> {
 impl Receiver for Tasklet {
     fn pid(&self) -> Pid {
         Tasklet::pid(self)
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        Some(Owner(self.party()))
     }
 
     fn callee(&self) -> Callee {
@@ -563,6 +574,10 @@ where
 impl<M: Message> Receiver for Recipient<M> {
     fn pid(&self) -> Pid {
         self.destination.pid()
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        self.destination.owner()
     }
 
     fn callee(&self) -> Callee {

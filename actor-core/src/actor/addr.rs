@@ -9,7 +9,7 @@ use super::cell::{ActorCell, ENDED, Settings, Typed};
 use super::{Accepts, Actor};
 use crate::block::{self, Here, Interrupt};
 use crate::deadlock::Callee;
-use crate::exit::{self, ExitReason, Monitor, Party};
+use crate::exit::{self, ExitReason, Monitor, Owner, Party};
 use crate::mailbox::Mailbox;
 use crate::message::{self, Delivery, Limit};
 use crate::{
@@ -257,6 +257,10 @@ impl<A: Actor> Addr<A> {
 impl<A: Actor> Receiver for Addr<A> {
     fn pid(&self) -> Pid {
         Addr::pid(self)
+    }
+
+    fn owner(&self) -> Option<Owner> {
+        Some(Owner(self.party()))
     }
 
     fn callee(&self) -> Callee {

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -113,6 +113,8 @@ pub(crate) struct Supervised {
     factory: Box<Factory>,
     /// What its supervisor has decided for when the present life has ended.
     next: Mutex<Option<Next>>,
+    /// Whether the present life, or the last one, has got past its start.
+    begun: AtomicBool,
 }
 
 /// Puts a new value into a cell of the type that it is for.
@@ -217,6 +219,12 @@ pub(crate) unsafe fn parts<'a, A: Actor>(core: NonNull<ActorCell>) -> (&'a mut A
     }
 }
 
+/// The name of a type without its path and its parameters.
+pub(crate) fn short_name(path: &str) -> &str {
+    let end = path.find('<').unwrap_or(path.len());
+    path[..end].rsplit("::").next().unwrap_or(path)
+}
+
 /// What the builder settles.
 pub(crate) struct Settings {
     pub(crate) name: Option<Box<str>>,
@@ -283,11 +291,7 @@ impl ActorCell {
     pub(crate) fn name(&self) -> &str {
         match self.extra.get().and_then(|extra| extra.name.as_deref()) {
             Some(name) => name,
-            None => {
-                let path = (self.table.name)();
-                let end = path.find('<').unwrap_or(path.len());
-                path[..end].rsplit("::").next().unwrap_or(path)
-            }
+            None => short_name((self.table.name)()),
         }
     }
 
@@ -411,8 +415,12 @@ impl ActorCell {
         self.flags.fetch_or(flag, Ordering::SeqCst) & flag == 0
     }
 
-    pub(crate) fn lower(&self, flag: u8) {
-        self.flags.fetch_and(!flag, Ordering::SeqCst);
+    /// It has started. For its carrier.
+    pub(crate) fn begin(&self) {
+        if let Some(supervised) = self.supervised() {
+            supervised.begun.store(true, Ordering::SeqCst);
+        }
+        self.flags.fetch_and(!NEW, Ordering::SeqCst);
         self.tell_waiting();
     }
 
@@ -574,6 +582,7 @@ impl ActorCell {
         let supervised = Supervised {
             factory: Box::new(factory),
             next: Mutex::new(None),
+            begun: AtomicBool::new(false),
         };
         let _ = self.extra().supervised.set(supervised);
         self.raise(SUPERVISED | DOWN);
@@ -590,6 +599,7 @@ impl ActorCell {
                 // Of the life before.
                 self.reason.store(NO_REASON, Ordering::SeqCst);
                 *self.extra().reason.lock() = None;
+                supervised.begun.store(false, Ordering::SeqCst);
             }
             *supervised.next.lock() = Some(next);
             worker::wake_actor(self);
@@ -640,7 +650,9 @@ impl ActorCell {
     /// Waits until `started` has returned, and says whether it has failed.
     pub(crate) fn wait_for_start(&self) -> Result<Result<(), BoxError>, Interrupt> {
         self.wait_for(None, || {
-            if !self.has(NEW) {
+            // One that is supervised may have ended again since, which makes it new again.
+            let begun = |supervised: &Supervised| supervised.begun.load(Ordering::SeqCst);
+            if !self.has(NEW) || self.supervised().is_some_and(begun) {
                 return Some(Ok(()));
             }
             // It has ended before it began; a supervised one is down before it begins, too, but then

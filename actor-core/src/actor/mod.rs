@@ -11,6 +11,7 @@ pub(crate) mod cell;
 mod context;
 #[cfg(all(test, loom))]
 mod loom_models;
+pub(crate) mod pool;
 pub(crate) mod residence;
 pub(crate) mod roster;
 pub(crate) mod run;
@@ -20,6 +21,7 @@ pub(crate) mod unheard;
 
 pub use self::addr::{Addr, AddrBuilder, WeakAddr};
 pub use self::context::Context;
+pub use self::pool::{Keyed, Pool, PoolBuilder, Routing};
 pub use self::supervisor::{
     Child, DEFAULT_SHUTDOWN, IntensityExceeded, Restart, Shutdown, Supervisor,
 };

@@ -93,7 +93,7 @@ unsafe fn handle_messages(local: &'static Local, actor: &ActorCell) -> Then {
         if let Err(error) = actor.make_value().and_then(|()| unsafe { actor.started() }) {
             return Then::End(ExitReason::Failed(error.into()));
         }
-        actor.lower(NEW);
+        actor.begin();
     }
     for _ in 0..BATCH {
         if actor.flags() & (KILLED | ENDING) != 0 {
@@ -213,6 +213,9 @@ unsafe fn end(local: &Local, carrier: &Core, actor: &ActorCell, reason: &ExitRea
                 .into_iter()
                 .for_each(|message| message.abandon(actor.pid, actor.name()));
         });
+    }
+    if let Some(watchers) = actor.watchers_if_any() {
+        watchers.do_deeds();
     }
     actor.clear_locals(&guarded);
     actor.set_reason(reason);

@@ -196,8 +196,17 @@ pub struct Supervisor {
     seed: u64,
 }
 
+/// A child that is to go.
+pub(crate) struct Terminate(pub(crate) Pid);
+
+impl Message for Terminate {
+    type Reply = bool;
+}
+
 /// A child, as its supervisor has it.
 struct Kid {
+    /// Its own, as long as it is a child. That of a tasklet changes from life to life.
+    id: Pid,
     kind: Kind,
     settings: ChildSettings,
     /// While it lives.
@@ -224,7 +233,7 @@ enum Kind {
 type Spawn = dyn Fn(&str) -> Result<Tasklet, SpawnError> + Send;
 
 /// The restart of a child whose time has come.
-struct Again(usize);
+struct Again(Pid);
 
 impl Message for Again {
     type Reply = ();
@@ -374,7 +383,7 @@ impl Supervisor {
                     .wrapping_add(1_442_695_040_888_963_407);
                 let share = 0.5 + (self.seed >> 40) as f64 / (1_u64 << 25) as f64;
                 let pause = longest.mul_f64(share);
-                kid.later = Some(ctx.addr().recipient().send_after(Again(index), pause));
+                kid.later = Some(ctx.addr().recipient().send_after(Again(kid.id), pause));
             }
         }
     }
@@ -451,15 +460,26 @@ impl Actor for Supervisor {
 }
 
 impl Handler<Again> for Supervisor {
-    fn handle(&mut self, Again(index): Again, ctx: &mut Context<Self>) {
-        // Unless others have been removed, or started again, meanwhile.
-        if self
-            .kids
-            .get_mut(index)
-            .is_some_and(|kid| kid.later.take().is_some())
-        {
+    fn handle(&mut self, Again(id): Again, ctx: &mut Context<Self>) {
+        // Unless it has been removed, or started again, meanwhile.
+        let Some(index) = self.kids.iter().position(|kid| kid.id == id) else {
+            return;
+        };
+        if self.kids[index].later.take().is_some() {
             self.restart_now(index, ctx);
         }
+    }
+}
+
+impl Handler<Terminate> for Supervisor {
+    fn handle(&mut self, Terminate(pid): Terminate, _: &mut Context<Self>) -> bool {
+        let Some(index) = self.kids.iter().position(|kid| kid.has_pid(pid)) else {
+            return false;
+        };
+        let mut kid = self.kids.remove(index);
+        kid.shut_down();
+        kid.bury(ExitReason::Shutdown);
+        true
     }
 }
 
@@ -489,6 +509,28 @@ impl Addr<Supervisor> {
         self.call(Start(child))
             .unwrap_or(Err(SpawnError::NotRunning))
     }
+
+    /// Shuts a child down for good, in the way that it was set to, and waits until it has ended; `false`
+    /// if it is none, or the supervisor has ended.
+    ///
+    /// OTP's terminate_child. Messages that are left in its mailbox are not handled.
+    ///
+    /// ```
+    /// use actor_core::{Actor, Addr, Child, Supervisor, dispatch};
+    ///
+    /// struct Idle;
+    /// impl Actor for Idle {}
+    ///
+    /// dispatch(|| {
+    ///     let supervisor = Addr::spawn(Supervisor::one_for_one());
+    ///     let child = supervisor.start(Child::new("idle", || Idle)).unwrap();
+    ///     assert!(supervisor.terminate(child.pid()));
+    ///     assert!(!supervisor.terminate(child.pid()));
+    /// });
+    /// ```
+    pub fn terminate(&self, child: Pid) -> bool {
+        self.call(Terminate(child)).unwrap_or(false)
+    }
 }
 
 impl Drop for Supervisor {
@@ -503,6 +545,7 @@ impl Drop for Supervisor {
 impl Kid {
     fn new(kind: Kind, settings: ChildSettings) -> Kid {
         Kid {
+            id: Pid::unused(),
             kind,
             settings,
             monitor: None,
@@ -517,6 +560,16 @@ impl Kid {
             launched: false,
         };
         Kid::new(kind, child.settings)
+    }
+
+    /// Whether it is the one that is known as `pid` at present.
+    fn has_pid(&self, pid: Pid) -> bool {
+        match &self.kind {
+            Kind::Actor { cell, .. } => cell.pid == pid,
+            Kind::Tasklet { current, .. } => {
+                current.as_ref().is_some_and(|tasklet| tasklet.pid() == pid)
+            }
+        }
     }
 
     /// Begins a life, and waits until it has started.

@@ -11,6 +11,7 @@ use super::signals;
 use crate::actor::activity::Activity;
 use crate::actor::cell::ActorCell;
 use crate::actor::roster::Roster;
+use crate::registry::Names;
 use crate::tasklet::core::Core;
 use crate::tasklet::tree::Tree;
 use crate::{Pid, worker};
@@ -38,6 +39,8 @@ pub(crate) struct Program {
     /// What actors do, and which there are.
     pub(crate) activity: Activity,
     pub(crate) roster: Roster,
+    /// What its tasklets and actors are called.
+    pub(crate) names: Names,
     state: Mutex<State>,
     /// Told when the last one that keeps the program going has ended, when the last of all has, and
     /// when a shutdown begins.
@@ -95,6 +98,7 @@ impl Program {
             keeping: AtomicUsize::new(0),
             activity: Activity::new(worker::all().len()),
             roster: Roster::new(worker::all().len()),
+            names: Names::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -313,6 +317,7 @@ impl Program {
             }
         }
         drop(state);
+        self.names.close();
         let mut running = RUNNING.lock();
         running.retain(|program| program.strong_count() > 0 && program.as_ptr() != self);
         if running.is_empty() {

@@ -244,6 +244,9 @@ impl Core {
                     .for_each(|message| message.abandon(self.pid, self.name()));
             });
         }
+        if let Some(watchers) = self.watchers.get() {
+            watchers.do_deeds();
+        }
         // Last, since all the destructors before may have made new ones, and they must not leave this
         // thread. From here on nothing of the user's runs.
         // SAFETY: the tasklet itself.
