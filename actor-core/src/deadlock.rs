@@ -95,7 +95,7 @@ impl Callee {
             // SAFETY: as the caller promises.
             Kind::Tasklet(core) => Some(Party::Tasklet(unsafe { core.as_ref() }.strong())),
             // SAFETY: as the caller promises.
-            Kind::Actor(cell) => Some(Party::Actor(unsafe { cell.as_ref() }.reference())),
+            Kind::Actor(cell) => Some(Party::actor(unsafe { cell.as_ref() })),
         }
     }
 }

@@ -132,6 +132,10 @@ impl<A: Accepts<M>, M: Message> Addressed<A, M> {
         handle: handle_called::<A, M>,
         ..<M as Classes>::CALLED
     };
+    const SYSTEM: Class = Class {
+        system: true,
+        ..Self::SENT
+    };
 }
 
 /// # Safety
@@ -241,7 +245,8 @@ impl Stops {
 unsafe fn handle_exit<A: Actor>(node: NonNull<Header>, actor: &ActorCell) {
     // SAFETY: it was allocated for this type by `Envelope::new`.
     let sent = unsafe { recycle::take(node.cast::<Sent<Exit>>()) };
-    if let Some(exit) = sent.message {
+    // What a life before has asked for is nothing to this one.
+    if let Some(exit) = sent.message.filter(|exit| exit.life == actor.life()) {
         // SAFETY: as the caller promises.
         let (value, mut context) = unsafe { cell::parts::<A>(NonNull::from(actor)) };
         value.exited(exit, &mut context);
@@ -378,6 +383,13 @@ impl Envelope {
         Envelope {
             node: recycle::allocate(sent).cast(),
         }
+    }
+
+    /// A message to an actor of the type `A` that takes no room in its mailbox.
+    pub(crate) fn system<A: Accepts<M>, M: Message>(message: M) -> Envelope {
+        let mut envelope = Envelope::new(message);
+        envelope.set_class(&Addressed::<A, M>::SYSTEM);
+        envelope
     }
 
     /// Word of an end to an actor of the type `A`.

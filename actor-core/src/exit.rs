@@ -12,7 +12,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use parking_lot::Mutex;
 
-use crate::actor::cell::{ActorRef, ENDED};
+use crate::actor::cell::{ActorCell, ActorRef, ENDED};
 use crate::block;
 use crate::contain::contain;
 use crate::deadlock::Calls;
@@ -96,6 +96,8 @@ pub struct Exit {
     pub linked: bool,
     /// Of the monitor, if it was one.
     pub(crate) ticket: u64,
+    /// Which life of the one that is told has asked for it.
+    pub(crate) life: u32,
 }
 
 impl Message for Exit {
@@ -124,7 +126,11 @@ impl Error for LinkBroken {}
 #[derive(Clone)]
 pub(crate) enum Party {
     Tasklet(Arc<Core>),
-    Actor(ActorRef),
+    /// One that is supervised has many lives. What this one watches is nothing to the next.
+    Actor {
+        actor: ActorRef,
+        life: u32,
+    },
 }
 
 impl Party {
@@ -132,29 +138,39 @@ impl Party {
     pub(crate) fn current() -> Option<Party> {
         let core = block::current()?;
         Some(match core.acting() {
-            Some(actor) => Party::Actor(actor.reference()),
+            Some(actor) => Party::actor(actor),
             None => Party::Tasklet(core.strong()),
         })
+    }
+
+    /// An actor, in its present life.
+    pub(crate) fn actor(actor: &ActorCell) -> Party {
+        Party::Actor {
+            actor: actor.reference(),
+            life: actor.life(),
+        }
     }
 
     fn watchers(&self) -> &Watchers {
         match self {
             Party::Tasklet(core) => core.watchers(),
-            Party::Actor(actor) => actor.watchers(),
+            Party::Actor { actor, .. } => actor.watchers(),
         }
     }
 
     fn watchers_if_any(&self) -> Option<&Watchers> {
         match self {
             Party::Tasklet(core) => core.watchers_if_any(),
-            Party::Actor(actor) => actor.watchers_if_any(),
+            Party::Actor { actor, .. } => actor.watchers_if_any(),
         }
     }
 
-    fn has_ended(&self) -> bool {
+    /// Why it has ended, if it has.
+    fn reason(&self) -> Option<ExitReason> {
         match self {
-            Party::Tasklet(core) => core.has_ended(),
-            Party::Actor(actor) => actor.has_ended(),
+            Party::Tasklet(core) if core.has_ended() => core.reason().or(Some(ExitReason::Normal)),
+            Party::Tasklet(_) => None,
+            Party::Actor { actor, .. } => actor.reason_of_end(),
         }
     }
 
@@ -162,7 +178,7 @@ impl Party {
     fn is_over(&self) -> bool {
         match self {
             Party::Tasklet(core) => core.has_ended(),
-            Party::Actor(actor) => actor.has(ENDED),
+            Party::Actor { actor, .. } => actor.has(ENDED),
         }
     }
 
@@ -170,7 +186,7 @@ impl Party {
     pub(crate) fn home(&self) -> Option<usize> {
         match self {
             Party::Tasklet(core) => Some(core.home),
-            Party::Actor(actor) => actor.residence.home(),
+            Party::Actor { actor, .. } => actor.residence.home(),
         }
     }
 
@@ -184,7 +200,9 @@ impl Party {
             // SAFETY: as the caller promises; a tasklet that has ended is in no call.
             Party::Tasklet(core) => Some(&unsafe { core.home_state() }.calls),
             // SAFETY: as the caller promises; a carrier lives while it runs a handler.
-            Party::Actor(actor) => unsafe { actor.carrier().map(|core| &core.home_state().calls) },
+            Party::Actor { actor, .. } => unsafe {
+                actor.carrier().map(|core| &core.home_state().calls)
+            },
         }
     }
 
@@ -196,7 +214,7 @@ impl Party {
     pub(crate) unsafe fn wake_caller(&self) {
         match self {
             Party::Tasklet(core) => core.wake_up(),
-            Party::Actor(actor) => {
+            Party::Actor { actor, .. } => {
                 // SAFETY: as the caller promises.
                 if let Some(carrier) = unsafe { actor.carrier() } {
                     carrier.wake_up();
@@ -208,22 +226,14 @@ impl Party {
     pub(crate) fn pid(&self) -> Pid {
         match self {
             Party::Tasklet(core) => core.pid,
-            Party::Actor(actor) => actor.pid,
+            Party::Actor { actor, .. } => actor.pid,
         }
     }
 
-    /// Word of the end of this one, which has ended.
-    fn exit(&self, linked: bool, ticket: u64) -> Exit {
-        let (name, reason) = match self {
-            Party::Tasklet(core) => (core.name(), core.reason()),
-            Party::Actor(actor) => (actor.name(), actor.reason()),
-        };
-        Exit {
-            pid: self.pid(),
-            name: name.into(),
-            reason: reason.unwrap_or(ExitReason::Normal),
-            linked,
-            ticket,
+    fn name(&self) -> &str {
+        match self {
+            Party::Tasklet(core) => core.name(),
+            Party::Actor { actor, .. } => actor.name(),
         }
     }
 
@@ -231,7 +241,10 @@ impl Party {
     fn tell(&self, exit: Exit) {
         match self {
             Party::Tasklet(core) => core.hear_of(exit),
-            Party::Actor(actor) => actor.hear_of(exit),
+            Party::Actor { actor, life } => actor.hear_of(Exit {
+                life: *life,
+                ..exit
+            }),
         }
     }
 }
@@ -299,39 +312,83 @@ impl Watchers {
     }
 }
 
-/// Tells all who watch `party`, which has ended.
+impl State {
+    /// Those who are to be told of an end.
+    fn take(&mut self) -> Told {
+        Told {
+            monitors: mem::take(&mut self.monitors),
+            links: mem::take(&mut self.links),
+        }
+    }
+}
+
+/// Those who are told of one end.
+struct Told {
+    monitors: Vec<(u64, Party)>,
+    links: Vec<Party>,
+}
+
+impl Told {
+    /// Tells them that `party` has ended. Not under its lock: they may be linked back.
+    fn tell(self, party: &Party, reason: &ExitReason) {
+        if self.links.is_empty() && self.monitors.is_empty() {
+            return;
+        }
+        let name: Arc<str> = party.name().into();
+        let exit = |linked, ticket| Exit {
+            pid: party.pid(),
+            name: name.clone(),
+            reason: reason.clone(),
+            linked,
+            ticket,
+            life: 0,
+        };
+        for link in self.links {
+            link.watchers().remove_link(party.pid());
+            link.tell(exit(true, 0));
+        }
+        for (ticket, watcher) in self.monitors {
+            watcher.tell(exit(false, ticket));
+        }
+    }
+}
+
+/// Tells all who watch `party`, which has ended for good.
 ///
 /// Whoever ends it marks it as ended first and calls this then; whoever begins to watch it enters the
-/// list first, and calls this if it is marked by then. So one of the two finds the other.
+/// list first, and looks whether it is marked by then. So one of the two finds the other.
 pub(crate) fn tell_all(party: &Party) {
     fence(Ordering::SeqCst);
-    let Some(watchers) = party.watchers_if_any() else {
-        return;
+    if party.watchers_if_any().is_some() {
+        tell_all_if_ended(party);
+    }
+}
+
+/// Ends a life of `party`, which `mark` does, and tells all who watch it.
+///
+/// Once it is marked there may be another life at any moment, and who watches that one is not meant.
+/// So it is marked under the lock.
+pub(crate) fn end_life(party: &Party, reason: &ExitReason, mark: impl FnOnce()) {
+    let told = {
+        let mut state = party.watchers().state.lock();
+        mark();
+        state.take()
     };
-    // First: whoever hears of the end finds no trace of it any more.
-    if party.is_over() {
-        watchers.do_deeds();
-    }
-    let (monitors, links) = {
-        let mut state = watchers.state.lock();
-        let monitors = mem::take(&mut state.monitors);
-        (monitors, mem::take(&mut state.links))
-    };
-    // Not under the lock: those who are told may be linked back.
-    for link in links {
-        link.watchers().remove_link(party.pid());
-        link.tell(party.exit(true, 0));
-    }
-    for (ticket, watcher) in monitors {
-        watcher.tell(party.exit(false, ticket));
-    }
+    told.tell(party, reason);
 }
 
 fn tell_all_if_ended(party: &Party) {
     fence(Ordering::SeqCst);
-    if party.has_ended() {
-        tell_all(party);
+    let (told, reason) = {
+        let mut state = party.watchers().state.lock();
+        let Some(reason) = party.reason() else { return };
+        (state.take(), reason)
+    };
+    // First: whoever hears of the end finds no trace of it any more.
+    if party.is_over() {
+        party.watchers().do_deeds();
     }
+    told.tell(party, &reason);
 }
 
 /// The current tasklet or actor, as one that watches.

@@ -17,6 +17,7 @@ use std::time::Instant;
 use crate::block::{self, Interrupt, Wait, Waiting};
 use crate::deadlock::Calling;
 use crate::primitive::{AtomicBool, AtomicU8};
+use crate::tasklet::core::Core;
 use crate::waiter::Waiter;
 use crate::{CallError, Pid, counters, recycle};
 
@@ -216,7 +217,7 @@ impl<T> Drop for Share<T> {
 ///
 /// Can be kept and sent on, so that the answer comes later or from somebody else. Dropped unused, the
 /// caller gets [`CallError::Unanswered`], or [`CallError::Ended`] if it is dropped because its holder
-/// unwinds.
+/// unwinds, or is an actor that ends.
 ///
 /// ```
 /// # extern crate actor_core as concurrence;
@@ -377,7 +378,8 @@ impl<T> ReplyTo<T> {
 impl<T> Drop for ReplyTo<T> {
     fn drop(&mut self) {
         if self.answers.is_some() {
-            self.put(Err(if panicking() {
+            let ending = panicking() || block::current().is_some_and(Core::is_ending);
+            self.put(Err(if ending {
                 CallError::Ended
             } else {
                 CallError::Unanswered

@@ -371,6 +371,18 @@ impl Local {
         }
     }
 
+    /// Wakes a tasklet of this worker, to run before all others that are ready; `false` if it does not
+    /// sleep, and so has its place already.
+    #[expect(dead_code, reason = "for what hands its turn to its peer")]
+    pub(crate) fn wake_first(&self, core: &Core) -> bool {
+        let parked = core.wake.wake_at_home();
+        if parked {
+            // It was parked, so it has not finished, and is in no queue.
+            self.ready.borrow_mut().push_front(Some(NonNull::from(core)));
+        }
+        parked
+    }
+
     /// Puts an actor of this worker at the end of those that are ready.
     ///
     /// # Safety

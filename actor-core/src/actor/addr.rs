@@ -215,7 +215,9 @@ impl<A: Actor> Addr<A> {
     }
 
     /// Has the current tasklet or actor told when this one ends, by an [`Exit`](crate::Exit); at once
-    /// if it has ended.
+    /// if it has ended. One that is supervised ends with each of its lives.
+    ///
+    /// This is no address of the one that is told: it does not keep that one reachable.
     ///
     /// # Panics
     ///
@@ -244,7 +246,7 @@ impl<A: Actor> Addr<A> {
     }
 
     pub(crate) fn party(&self) -> Party {
-        Party::Actor(self.core().reference())
+        Party::actor(self.core())
     }
 
     /// A reference that does not keep the actor alive.

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -111,22 +111,14 @@ pub(crate) type Stashed = Box<dyn FnOnce(&ActorCell) + Send>;
 pub(crate) struct Supervised {
     /// Makes the value of its next life.
     factory: Box<Factory>,
-    /// What its supervisor has decided for when the present life has ended.
-    next: Mutex<Option<Next>>,
-    /// Whether the present life, or the last one, has got past its start.
-    begun: AtomicBool,
+    /// How many lives it has behind it.
+    lives: AtomicU32,
+    /// Whether the present life is the last, or there is to be none.
+    buried: AtomicBool,
 }
 
 /// Puts a new value into a cell of the type that it is for.
 type Factory = dyn Fn(&ActorCell) -> Result<(), BoxError> + Send + Sync;
-
-/// What becomes of a supervised actor between two lives.
-pub(crate) enum Next {
-    /// Another life begins.
-    Live,
-    /// It ends for good, for this reason.
-    End(ExitReason),
-}
 
 /// What depends on the actor's type.
 pub(crate) struct Table {
@@ -417,14 +409,11 @@ impl ActorCell {
 
     /// It has started. For its carrier.
     pub(crate) fn begin(&self) {
-        if let Some(supervised) = self.supervised() {
-            supervised.begun.store(true, Ordering::SeqCst);
-        }
         self.flags.fetch_and(!NEW, Ordering::SeqCst);
         self.tell_waiting();
     }
 
-    fn tell_waiting(&self) {
+    pub(crate) fn tell_waiting(&self) {
         // Whoever waits makes the list first, and then looks for what has just been changed.
         fence(Ordering::SeqCst);
         if let Some(extra) = self.extra.get() {
@@ -469,11 +458,6 @@ impl ActorCell {
         if self.raise(ENDING) {
             worker::wake_actor(self);
         }
-    }
-
-    /// Whether it, or its last life, has ended.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.has(ENDED | DOWN)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -581,34 +565,58 @@ impl ActorCell {
         };
         let supervised = Supervised {
             factory: Box::new(factory),
-            next: Mutex::new(None),
-            begun: AtomicBool::new(false),
+            lives: AtomicU32::new(0),
+            buried: AtomicBool::new(false),
         };
         let _ = self.extra().supervised.set(supervised);
-        self.raise(SUPERVISED | DOWN);
+        self.raise(SUPERVISED);
     }
 
     fn supervised(&self) -> Option<&Supervised> {
         self.extra.get()?.supervised.get()
     }
 
-    /// Says what becomes of it when the present life has ended, or now if it is down.
-    pub(crate) fn decide(&self, next: Next) {
-        if let Some(supervised) = self.supervised() {
-            if let Next::Live = next {
-                // Of the life before.
-                self.reason.store(NO_REASON, Ordering::SeqCst);
-                *self.extra().reason.lock() = None;
-                supervised.begun.store(false, Ordering::SeqCst);
-            }
-            *supervised.next.lock() = Some(next);
+    /// How many lives it has behind it.
+    pub(crate) fn life(&self) -> u32 {
+        self.supervised()
+            .map_or(0, |supervised| supervised.lives.load(Ordering::Relaxed))
+    }
+
+    /// Has another life begin. It is down, and the caller its supervisor.
+    pub(crate) fn revive(&self) {
+        // What was asked of the life before does not concern this one. The reason goes while it is
+        // still down: until then it has ended, and from then on it has not.
+        self.flags.fetch_and(!(KILLED | ENDING), Ordering::SeqCst);
+        self.reason.store(NO_REASON, Ordering::SeqCst);
+        *self.extra().reason.lock() = None;
+        self.raise(NEW);
+        self.flags.fetch_and(!DOWN, Ordering::SeqCst);
+        // Those who kill all first say so and then go through the roster.
+        if self.program.is_killing() {
+            self.raise(KILLED);
+        }
+        worker::wake_actor(self);
+    }
+
+    /// There is to be no other life. If there was none, `launched` is false, and it has ended.
+    pub(crate) fn bury(&self, launched: bool) {
+        let Some(supervised) = self.supervised() else {
+            return;
+        };
+        let again = supervised.buried.swap(true, Ordering::SeqCst);
+        if launched {
             worker::wake_actor(self);
+        } else if !again {
+            self.raise(DOWN);
+            let here = worker::local().map_or(0, |local| local.id);
+            self.launch(here);
         }
     }
 
-    /// What has been decided. For its carrier.
-    pub(crate) fn take_decision(&self) -> Option<Next> {
-        self.supervised()?.next.lock().take()
+    /// Whether there is to be no other life. For its carrier.
+    pub(crate) fn is_buried(&self) -> bool {
+        self.supervised()
+            .is_some_and(|supervised| supervised.buried.load(Ordering::SeqCst))
     }
 
     /// Makes the value of a new life, if it has none. For its carrier.
@@ -619,18 +627,12 @@ impl ActorCell {
         }
     }
 
-    /// Ends a life, of which there may be another.
+    /// Marks it as between two lives. For its carrier.
     pub(crate) fn go_down(&self) {
-        self.flags.fetch_or(DOWN | NEW, Ordering::SeqCst);
-        self.flags.fetch_and(!(KILLED | ENDING), Ordering::SeqCst);
-        self.tell_waiting();
-    }
-
-    /// A new life begins. For its carrier.
-    pub(crate) fn come_up(&self) {
-        // What was asked of the life before does not concern this one.
-        self.flags
-            .fetch_and(!(DOWN | KILLED | ENDING), Ordering::SeqCst);
+        if let Some(supervised) = self.supervised() {
+            supervised.lives.fetch_add(1, Ordering::Relaxed);
+        }
+        self.raise(DOWN);
     }
 
     /// Waits until `look` has something; it is asked again at the actor's start and at its end.
@@ -650,15 +652,11 @@ impl ActorCell {
     /// Waits until `started` has returned, and says whether it has failed.
     pub(crate) fn wait_for_start(&self) -> Result<Result<(), BoxError>, Interrupt> {
         self.wait_for(None, || {
-            // One that is supervised may have ended again since, which makes it new again.
-            let begun = |supervised: &Supervised| supervised.begun.load(Ordering::SeqCst);
-            if !self.has(NEW) || self.supervised().is_some_and(begun) {
+            if !self.has(NEW) {
                 return Some(Ok(()));
             }
-            // It has ended before it began; a supervised one is down before it begins, too, but then
-            // without a reason.
-            let reason = self.has_ended().then(|| self.reason())??;
-            Some(Err(match reason {
+            // It has ended before it began.
+            Some(Err(match self.reason_of_end()? {
                 ExitReason::Failed(error) => Box::new(SharedError(error)),
                 other => BoxError::from(other.to_string()),
             }))
@@ -676,6 +674,15 @@ impl ActorCell {
             5 => ExitReason::Unreachable,
             _ => return self.extra().reason.lock().clone(),
         })
+    }
+
+    /// Why it, or its last life, has ended, if it has.
+    pub(crate) fn reason_of_end(&self) -> Option<ExitReason> {
+        if self.has(ENDED) {
+            return Some(self.reason().unwrap_or(ExitReason::Normal));
+        }
+        // Without a reason it is about to begin another.
+        self.has(DOWN).then(|| self.reason()).flatten()
     }
 
     pub(crate) fn set_reason(&self, reason: &ExitReason) {
@@ -764,11 +771,10 @@ impl ActorCell {
         unsafe { (self.table.drop_value)(self) }
     }
 
-    /// Tells those who wait that it has ended.
-    pub(crate) fn tell_ended(&self) {
+    /// Marks it as ended. For its carrier.
+    pub(crate) fn mark_ended(&self) {
         self.program.roster.remove(self.entry.get());
-        self.flags.fetch_or(ENDED, Ordering::SeqCst);
-        self.tell_waiting();
+        self.raise(ENDED);
     }
 }
 

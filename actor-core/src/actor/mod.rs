@@ -84,7 +84,7 @@ pub trait Actor: Sized + Send + 'static {
     }
 
     /// Called after the last message, unless the actor ends by a panic or is killed. What it sends to
-    /// itself is refused.
+    /// itself is refused. A kill meanwhile ends this as well, and is the reason then.
     fn stopped(&mut self, reason: &ExitReason) {
         let _ = reason;
     }

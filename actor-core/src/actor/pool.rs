@@ -583,7 +583,7 @@ impl<A: Actor> Shared<A> {
 
     /// Takes in a new worker.
     fn add(self: &Arc<Self>, addr: Addr<A>) {
-        let party = Party::Actor(addr.core().reference());
+        let party = Party::actor(addr.core());
         let worker = {
             let mut state = self.state.lock();
             let worker = state.tick();

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::cell::{ActorCell, DOWN, ENDING, KILLED, NEW, Next, STOPPING};
+use super::cell::{ActorCell, DOWN, ENDING, KILLED, NEW, STOPPING};
 use crate::block::Killed;
 use crate::contain::{contain, contain_or};
 use crate::exit::{self, ExitReason, Party};
@@ -47,12 +47,17 @@ pub(crate) unsafe fn run(local: &'static Local, carrier: &Core, cell: NonNull<Ac
     }));
     let mut then = ran.unwrap_or_else(|payload| Then::End(reason_of(payload)));
     // Its next life, if it has one, is its supervisor's affair: it is queued for that decision.
-    if let Then::End(reason) = &then {
+    if let Then::End(reason) = &mut then {
         // SAFETY: this is its carrier.
         unsafe { end_life(carrier, actor, reason) };
         if actor.is_supervised() && !actor.program.is_killing() {
-            actor.go_down();
-            exit::tell_all(&Party::Actor(actor.reference()));
+            // Those who watch this life ask for news of it in this one.
+            let party = Party::actor(actor);
+            // A kill that has come too late is not to be carried out here.
+            carrier.shield();
+            exit::end_life(&party, reason, || actor.go_down());
+            actor.tell_waiting();
+            carrier.unshield();
             then = Then::Again;
         }
     }
@@ -77,16 +82,15 @@ pub(crate) unsafe fn run(local: &'static Local, carrier: &Core, cell: NonNull<Ac
 /// The caller is the actor's carrier, and the actor has its value.
 unsafe fn handle_messages(local: &'static Local, actor: &ActorCell) -> Then {
     if actor.flags() & DOWN != 0 {
-        match actor.take_decision() {
-            Some(Next::End(reason)) => return Then::Bury(reason),
-            Some(Next::Live) => actor.come_up(),
-            None if actor.program.is_killing() => return Then::Bury(ExitReason::Killed),
-            None if actor.residence.try_idle() => {
-                local.actor_idles(actor);
-                return Then::Idle;
-            }
-            None => return Then::Again,
+        if actor.is_buried() || actor.program.is_killing() {
+            // That of its last life, if it has had one.
+            return Then::Bury(actor.reason().unwrap_or(ExitReason::Shutdown));
         }
+        if actor.residence.try_idle() {
+            local.actor_idles(actor);
+            return Then::Idle;
+        }
+        return Then::Again;
     }
     if actor.flags() & NEW != 0 {
         // SAFETY: as the caller promises; the value is there then.
@@ -140,7 +144,7 @@ fn why(actor: &ActorCell) -> ExitReason {
         Some(reason) => reason,
         // Those who could reach it may have been shut down before.
         None if actor.program.is_shutting_down() => ExitReason::Shutdown,
-        None if flags & STOPPING != 0 => ExitReason::Stopped,
+        None if flags & (STOPPING | ENDING) != 0 => ExitReason::Stopped,
         None => ExitReason::Unreachable,
     }
 }
@@ -163,20 +167,29 @@ fn reason_of(payload: Box<dyn std::any::Any + Send>) -> ExitReason {
 /// # Safety
 ///
 /// The caller is the actor's carrier.
-unsafe fn end_life(carrier: &Core, actor: &ActorCell, reason: &ExitReason) {
-    // It is as good as dead: a kill has nothing left to unwind but destructors.
-    carrier.shield();
+unsafe fn end_life(carrier: &Core, actor: &ActorCell, reason: &mut ExitReason) {
+    carrier.set_ending(true);
     let guarded = guard(actor);
     if !actor.is_supervised() {
         actor.mailbox.close();
     }
-    let stash = Cell::new(actor.take_stash());
-    guarded(&|| drop(stash.take()));
     let started = !actor.has(NEW);
     if started && !matches!(reason, ExitReason::Killed | ExitReason::Panicked(_)) {
+        // Not shielded yet: if this does not come to its end it can be killed.
         // SAFETY: this is its carrier, and the value is there.
-        guarded(&|| unsafe { actor.stopped(reason) });
+        let stopped = catch_unwind(AssertUnwindSafe(|| unsafe { actor.stopped(reason) }));
+        match stopped.map_err(reason_of) {
+            Ok(()) => {}
+            Err(ExitReason::Killed) => *reason = ExitReason::Killed,
+            Err(panic) => drop(contain(
+                || tracing::warn!(actor = actor.name(), pid = %actor.pid, %panic, "`stopped` has panicked"),
+            )),
+        }
     }
+    // It is as good as dead: a kill has nothing left to unwind but destructors.
+    carrier.shield();
+    let stash = Cell::new(actor.take_stash());
+    guarded(&|| drop(stash.take()));
     // SAFETY: this is its carrier.
     guarded(&|| unsafe { actor.drop_value() });
     // Last, since the destructors before may have made new ones.
@@ -190,6 +203,7 @@ unsafe fn end_life(carrier: &Core, actor: &ActorCell, reason: &ExitReason) {
     }
     actor.set_reason(reason);
     carrier.unshield();
+    carrier.set_ending(false);
 }
 
 /// Ends the actor for good: what is left in its mailbox is dropped.
@@ -198,6 +212,7 @@ unsafe fn end_life(carrier: &Core, actor: &ActorCell, reason: &ExitReason) {
 ///
 /// The caller is the actor's carrier; it is called once, after the last life.
 unsafe fn end(local: &Local, carrier: &Core, actor: &ActorCell, reason: &ExitReason) {
+    carrier.set_ending(true);
     carrier.shield();
     let guarded = guard(actor);
     actor.mailbox.close();
@@ -219,10 +234,13 @@ unsafe fn end(local: &Local, carrier: &Core, actor: &ActorCell, reason: &ExitRea
     }
     actor.clear_locals(&guarded);
     actor.set_reason(reason);
-    actor.tell_ended();
-    exit::tell_all(&Party::Actor(actor.reference()));
+    actor.mark_ended();
+    exit::tell_all(&Party::actor(actor));
+    // Last: whoever has waited for the end finds all of that done.
+    actor.tell_waiting();
     actor.program.activity.rest(local.id);
     carrier.unshield();
+    carrier.set_ending(false);
 }
 
 /// Runs destructors of the user's. One that panics ends that piece alone.

@@ -5,21 +5,33 @@
 //! actor keeps its address, its identity and its mailbox from one life to the next, so what is sent in
 //! between waits, within the mailbox's bound; in OTP each life is a process of its own, to be looked up
 //! anew. And a restart can be put off, by a time that grows with each failure.
+//!
+//! What follows from the first: a child that is not to be started again is forgotten, a transient one
+//! included, and its address has ended; in OTP that one would come back with the others of a
+//! one_for_all. What a life monitors and is linked to is its own: the next hears nothing of it. And a
+//! supervisor whose children fail too often fails itself, so that one above it starts it again even if
+//! it is transient; in OTP it shuts down, which such a one takes for an ordinary end. Dynamic children
+//! are shut down one after the other like all, and not at once.
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
+use std::mem;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::addr::Addr;
-use super::cell::{ActorRef, DOWN, ENDED, Next, Settings};
+use super::cell::{ActorCell, ActorRef, DOWN, ENDED, Settings};
 use super::context::Context;
 use super::{Actor, Handler};
+use crate::block::Interrupt;
+use crate::envelope::Envelope;
 use crate::exit::{self, Monitor, Party};
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Patience};
 use crate::timers::Timer;
 use crate::{
-    BoxError, Exit, ExitReason, Message, Outcome, Pid, SpawnError, Tasklet, runtime, time, worker,
+    BoxError, CallError, Exit, ExitReason, Message, Outcome, Pid, SpawnError, Tasklet, runtime,
+    time, worker,
 };
 
 /// How long a child has to shut down unless told otherwise.
@@ -69,6 +81,8 @@ impl Default for Shutdown {
 pub struct Child<A: Actor> {
     addr: Addr<A>,
     settings: ChildSettings,
+    /// Whether a supervisor has it.
+    taken: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,6 +135,7 @@ impl<A: Actor> Child<A> {
         Child {
             addr,
             settings: ChildSettings::default(),
+            taken: false,
         }
     }
 
@@ -139,6 +154,15 @@ impl<A: Actor> Child<A> {
     /// Its address.
     pub fn addr(&self) -> Addr<A> {
         self.addr.clone()
+    }
+}
+
+impl<A: Actor> Drop for Child<A> {
+    /// Without a supervisor it will never live, and those who wait for an answer of it must not for ever.
+    fn drop(&mut self) {
+        if !self.taken {
+            self.addr.core().bury(false);
+        }
     }
 }
 
@@ -205,16 +229,24 @@ impl Message for Terminate {
 
 /// A child, as its supervisor has it.
 struct Kid {
-    /// Its own, as long as it is a child. That of a tasklet changes from life to life.
-    id: Pid,
     kind: Kind,
     settings: ChildSettings,
     /// While it lives.
     monitor: Option<Monitor>,
+    /// When it has last started.
+    since: Option<Instant>,
     /// How often it has failed in a row.
     failures: u32,
     /// Its restart that has been put off.
-    later: Option<Timer>,
+    later: Option<Later>,
+}
+
+/// A restart that has been put off.
+struct Later {
+    /// As its [`Again`] has it.
+    ticket: Pid,
+    /// Until the message has been sent.
+    timer: Option<Timer>,
 }
 
 enum Kind {
@@ -232,7 +264,7 @@ enum Kind {
 /// Spawns a tasklet under a name.
 type Spawn = dyn Fn(&str) -> Result<Tasklet, SpawnError> + Send;
 
-/// The restart of a child whose time has come.
+/// The restart of a child whose time has come. Its number is no other's, in no supervisor's life.
 struct Again(Pid);
 
 impl Message for Again {
@@ -285,7 +317,7 @@ impl Supervisor {
     }
 
     /// Shuts all the others down as well, and starts all again: for children that make no sense without
-    /// each other.
+    /// each other. Those that are [`Restart::Temporary`] are not started again.
     pub fn one_for_all() -> Supervisor {
         Supervisor::with(Strategy::OneForAll)
     }
@@ -304,7 +336,10 @@ impl Supervisor {
 
     /// Puts restarts off: by `from` the first time, twice as long each time the same child fails again,
     /// but no longer than `to`; less up to a half of it, by chance, so that many do not come back at the
-    /// same moment. By default restarts are immediate.
+    /// same moment. One that has lived for longer than `to` begins with `from` again. By default restarts
+    /// are immediate.
+    ///
+    /// What is to be started again together with the child that has failed is shut down before the pause.
     pub fn backoff(mut self, from: Duration, to: Duration) -> Self {
         self.backoff = Some((from, to));
         self
@@ -312,7 +347,7 @@ impl Supervisor {
 
     /// Adds a child, after those that are there.
     pub fn child<A: Actor>(mut self, child: Child<A>) -> Self {
-        self.kids.push(Kid::actor(&child));
+        self.kids.push(Kid::actor(child));
         self
     }
 
@@ -362,58 +397,114 @@ impl Supervisor {
         self.restarts.len() <= most
     }
 
-    /// A child has failed, or a restart of it.
-    fn restart(&mut self, index: usize, ctx: &mut Context<Self>) {
+    /// A child has failed, or a start of it.
+    fn failed(&mut self, index: usize, at_start: bool, ctx: &mut Context<Self>) {
         if !self.may_restart() {
             let (restarts, within) = self.intensity;
             ctx.fail(IntensityExceeded { restarts, within });
             return;
         }
-        let kid = &mut self.kids[index];
-        kid.failures = kid.failures.saturating_add(1);
+        let index = self.shut_down_with(index);
         match self.backoff {
-            None => self.restart_now(index, ctx),
             Some((from, to)) => {
-                let longest = from
-                    .saturating_mul(1_u32.checked_shl(kid.failures - 1).unwrap_or(u32::MAX))
-                    .min(to);
-                self.seed = self
-                    .seed
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1_442_695_040_888_963_407);
-                let share = 0.5 + (self.seed >> 40) as f64 / (1_u64 << 25) as f64;
-                let pause = longest.mul_f64(share);
-                kid.later = Some(ctx.addr().recipient().send_after(Again(kid.id), pause));
+                let pause = self.pause(index, from, to);
+                self.start_later(index, pause, ctx);
             }
+            // By a message: what else there is to be done must not wait until it succeeds.
+            None if at_start => self.start_later(index, Duration::ZERO, ctx),
+            None => self.start_with(index, ctx),
         }
     }
 
-    fn restart_now(&mut self, index: usize, ctx: &mut Context<Self>) {
-        let range = match self.strategy {
+    /// How long a child stays down.
+    fn pause(&mut self, index: usize, from: Duration, to: Duration) -> Duration {
+        let kid = &mut self.kids[index];
+        let since = kid.since.take();
+        if since.is_some_and(|since| time::now().saturating_duration_since(since) > to) {
+            kid.failures = 0;
+        }
+        kid.failures = kid.failures.saturating_add(1);
+        let doubled = 1_u32.checked_shl(kid.failures - 1).unwrap_or(u32::MAX);
+        let longest = from.saturating_mul(doubled).min(to);
+        self.seed = self
+            .seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let share = 0.5 + (self.seed >> 40) as f64 / (1_u64 << 25) as f64;
+        longest.mul_f64(share)
+    }
+
+    /// The children that are started again together with one.
+    fn those_with(&self, index: usize) -> Range<usize> {
+        match self.strategy {
             Strategy::OneForOne => index..index + 1,
             Strategy::OneForAll => 0..self.kids.len(),
             Strategy::RestForOne => index..self.kids.len(),
-        };
-        for kid in self.kids[range.clone()].iter_mut().rev() {
-            kid.shut_down();
         }
-        for index in range {
-            if let Err(error) = self.kids[index].start() {
-                tracing::warn!(child = %self.kids[index], %error, "a child has not started");
-                self.restart(index, ctx);
+    }
+
+    /// Shuts down those that are to be started again together with a child, the last one first; says
+    /// where that one is then.
+    fn shut_down_with(&mut self, mut index: usize) -> usize {
+        for other in self.those_with(index).rev() {
+            self.kids[other].shut_down();
+            if self.kids[other].settings.restart == Restart::Temporary {
+                self.kids.remove(other).bury();
+                if other < index {
+                    index -= 1;
+                }
+            }
+        }
+        index
+    }
+
+    /// Starts a child, and those that are to be started together with it.
+    fn start_with(&mut self, index: usize, ctx: &mut Context<Self>) {
+        for index in self.those_with(index) {
+            let kid = &mut self.kids[index];
+            if kid.monitor.is_some() {
+                // It has been added meanwhile.
+                continue;
+            }
+            if let Err(error) = kid.start() {
+                tracing::warn!(child = %kid, %error, "a child has not started");
+                self.failed(index, true, ctx);
                 return;
             }
         }
     }
 
-    /// Shuts all down, the last one first.
-    fn shut_down(&mut self, from: usize) {
-        while self.kids.len() > from {
-            if let Some(mut kid) = self.kids.pop() {
-                kid.shut_down();
-                kid.bury(ExitReason::Shutdown);
-            }
+    fn start_later(&mut self, index: usize, pause: Duration, ctx: &mut Context<Self>) {
+        let ticket = Pid::unused();
+        let own = ctx.addr().core().reference();
+        let timer = if pause.is_zero() {
+            Again::tell(&own, ticket);
+            None
+        } else {
+            Some(Timer::start(pause, move || Again::tell(&own, ticket)))
+        };
+        self.kids[index].later = Some(Later { ticket, timer });
+    }
+
+    /// Shuts the children down that come after the first `kept`, the last one first.
+    fn shut_down(&mut self, kept: usize) {
+        while self.kids.len() > kept
+            && let Some(last) = self.kids.last_mut()
+        {
+            // In its place: this may be killed meanwhile.
+            last.shut_down();
+            last.bury();
+            self.kids.pop();
         }
+    }
+}
+
+impl Again {
+    /// Tells a supervisor. Its mailbox may be bounded, and full.
+    fn tell(supervisor: &ActorCell, ticket: Pid) {
+        let again = Envelope::system::<Supervisor, Again>(Again(ticket));
+        // Refused by one that has ended.
+        let _ = supervisor.send(again, Patience::System);
     }
 }
 
@@ -452,21 +543,20 @@ impl Actor for Supervisor {
             Restart::Temporary => false,
         };
         if again {
-            self.restart(index, ctx);
+            self.failed(index, false, ctx);
         } else {
-            self.kids.remove(index).bury(exit.reason);
+            self.kids.remove(index).bury();
         }
     }
 }
 
 impl Handler<Again> for Supervisor {
-    fn handle(&mut self, Again(id): Again, ctx: &mut Context<Self>) {
-        // Unless it has been removed, or started again, meanwhile.
-        let Some(index) = self.kids.iter().position(|kid| kid.id == id) else {
-            return;
-        };
-        if self.kids[index].later.take().is_some() {
-            self.restart_now(index, ctx);
+    fn handle(&mut self, Again(ticket): Again, ctx: &mut Context<Self>) {
+        let meant = |kid: &Kid| kid.later.as_ref().is_some_and(|own| own.ticket == ticket);
+        // Unless it has been started meanwhile, together with another.
+        if let Some(index) = self.kids.iter().position(meant) {
+            self.kids[index].later = None;
+            self.start_with(index, ctx);
         }
     }
 }
@@ -476,9 +566,9 @@ impl Handler<Terminate> for Supervisor {
         let Some(index) = self.kids.iter().position(|kid| kid.has_pid(pid)) else {
             return false;
         };
-        let mut kid = self.kids.remove(index);
-        kid.shut_down();
-        kid.bury(ExitReason::Shutdown);
+        // In its place: this may be killed meanwhile.
+        self.kids[index].shut_down();
+        self.kids.remove(index).bury();
         true
     }
 }
@@ -489,13 +579,15 @@ impl<A: Actor> Handler<Start<A>> for Supervisor {
         Start(child): Start<A>,
         _: &mut Context<Self>,
     ) -> Result<Addr<A>, SpawnError> {
-        let mut kid = Kid::actor(&child);
-        if let Err(error) = kid.start() {
-            kid.bury(ExitReason::Shutdown);
+        let addr = child.addr();
+        let before = self.kids.len();
+        // First: this may be killed while it starts.
+        self.kids.push(Kid::actor(child));
+        if let Err(error) = self.kids[before].start() {
+            self.shut_down(before);
             return Err(SpawnError::Started(error));
         }
-        self.kids.push(kid);
-        Ok(child.addr)
+        Ok(addr)
     }
 }
 
@@ -503,11 +595,14 @@ impl Addr<Supervisor> {
     /// Adds a child to a supervisor that runs, and waits until it has started.
     ///
     /// With [`Restart::Temporary`] children, and many of them, this is OTP's simple_one_for_one: each is
-    /// forgotten when it has ended. Fails with [`SpawnError::Started`] if the child does, and with
-    /// [`SpawnError::NotRunning`] if the supervisor has ended.
+    /// forgotten when it has ended. Fails with [`SpawnError::Started`] if the child does, or the call of
+    /// the supervisor, and with [`SpawnError::NotRunning`] if the supervisor has ended.
     pub fn start<A: Actor>(&self, child: Child<A>) -> Result<Addr<A>, SpawnError> {
-        self.call(Start(child))
-            .unwrap_or(Err(SpawnError::NotRunning))
+        match self.call(Start(child)) {
+            Ok(started) => started,
+            Err(CallError::Ended) => Err(SpawnError::NotRunning),
+            Err(other) => Err(SpawnError::Started(other.into())),
+        }
     }
 
     /// Shuts a child down for good, in the way that it was set to, and waits until it has ended; `false`
@@ -545,16 +640,17 @@ impl Drop for Supervisor {
 impl Kid {
     fn new(kind: Kind, settings: ChildSettings) -> Kid {
         Kid {
-            id: Pid::unused(),
             kind,
             settings,
             monitor: None,
+            since: None,
             failures: 0,
             later: None,
         }
     }
 
-    fn actor<A: Actor>(child: &Child<A>) -> Kid {
+    fn actor<A: Actor>(mut child: Child<A>) -> Kid {
+        child.taken = true;
         let kind = Kind::Actor {
             cell: child.addr.core().reference(),
             launched: false,
@@ -576,16 +672,13 @@ impl Kid {
     fn start(&mut self) -> Result<(), BoxError> {
         let party = match &mut self.kind {
             Kind::Actor { cell, launched } => {
-                cell.decide(Next::Live);
-                if !std::mem::replace(launched, true) {
+                if !mem::replace(launched, true) {
                     let here = worker::local().map_or(0, |local| local.id);
                     cell.launch(here);
+                } else if cell.has(DOWN) {
+                    cell.revive();
                 }
-                match cell.wait_for_start() {
-                    Ok(started) => started?,
-                    Err(interrupt) => return Err(interrupt.into_io().into()),
-                }
-                Party::Actor(cell.clone())
+                Party::actor(cell)
             }
             Kind::Tasklet {
                 name,
@@ -598,15 +691,23 @@ impl Kid {
                 party
             }
         };
+        // Before the wait: this may be killed meanwhile, or fail.
         self.monitor = Some(exit::monitor(exit::watcher(), party));
+        if let Kind::Actor { cell, .. } = &self.kind {
+            // An interrupted wait leaves the monitor: it may start yet, and is to be shut down then.
+            let started = cell.wait_for_start().map_err(Interrupt::into_io)?;
+            if let Err(error) = started {
+                self.monitor.take().map(Monitor::cancel);
+                return Err(error);
+            }
+        }
+        self.since = Some(time::now());
         Ok(())
     }
 
     /// Ends the present life, if there is one, and waits for that.
     fn shut_down(&mut self) {
-        if let Some(later) = self.later.take() {
-            later.cancel();
-        }
+        self.forget_later();
         if self.monitor.take().map(Monitor::cancel).is_none() {
             return;
         }
@@ -655,25 +756,24 @@ impl Kid {
         }
     }
 
-    /// There is to be no other life: its mailbox is closed.
-    fn bury(&mut self, reason: ExitReason) {
+    /// There is to be no other life.
+    fn bury(&self) {
         if let Kind::Actor { cell, launched } = &self.kind {
-            if *launched {
-                cell.decide(Next::End(reason));
-            } else {
-                cell.mailbox.close();
-            }
+            cell.bury(*launched);
         }
     }
 
     /// Ends it without waiting.
     fn abandon(&mut self) {
-        if let Some(later) = self.later.take() {
-            later.cancel();
-        }
-        self.bury(ExitReason::Killed);
-        if self.monitor.take().is_some() {
-            self.kill();
+        self.forget_later();
+        self.bury();
+        // Whether it lives is not to be asked: it may be about to start, or to be shut down.
+        self.kill();
+    }
+
+    fn forget_later(&mut self) {
+        if let Some(timer) = self.later.take().and_then(|later| later.timer) {
+            timer.cancel();
         }
     }
 }

@@ -101,6 +101,8 @@ pub(crate) struct HomeState {
     raised: Cell<u32>,
     /// How many `shield`s are around what it does.
     pub(crate) shields: Cell<u32>,
+    /// Whether it, or the actor that it stands for, is at its end.
+    ending: Cell<bool>,
     /// Until when the handler that it runs must answer.
     pub(crate) answer_by: Cell<Option<Instant>>,
     /// The call that it waits in.
@@ -160,6 +162,7 @@ impl Core {
                 locals: RefCell::new(settings.locals),
                 raised: Cell::new(0),
                 shields: Cell::new(0),
+                ending: Cell::new(false),
                 answer_by: Cell::new(None),
                 calls: Calls::default(),
                 acting: Cell::new(None),
@@ -219,6 +222,7 @@ impl Core {
 
     /// The end: called by the tasklet itself, after its body.
     fn end(&self) {
+        self.set_ending(true);
         // It is as good as dead: a kill has nothing left to unwind but destructors.
         self.shield();
         // Destructors of the user's run in here. One that panics ends that piece alone.
@@ -454,6 +458,19 @@ impl Core {
         // SAFETY: the tasklet itself.
         let shields = unsafe { &self.home_state().shields };
         shields.set(shields.get() - 1);
+    }
+
+    /// Says whether it, or the actor that it stands for, is at its end: calls that it drops end with
+    /// it. For the tasklet itself.
+    pub(crate) fn set_ending(&self, ending: bool) {
+        // SAFETY: the tasklet itself.
+        unsafe { self.home_state() }.ending.set(ending);
+    }
+
+    /// See [`set_ending`](Self::set_ending). For the tasklet itself.
+    pub(crate) fn is_ending(&self) -> bool {
+        // SAFETY: the tasklet itself.
+        unsafe { self.home_state() }.ending.get()
     }
 
     /// Makes it look again, if it waits.

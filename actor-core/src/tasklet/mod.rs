@@ -637,6 +637,9 @@ impl Tasklet {
     /// Has the current tasklet or actor told when this one ends, by an [`Exit`](crate::Exit) in its
     /// mailbox; at once if it has ended.
     ///
+    /// This is no reference to the one that is told: a receive loop to which nobody can send any more
+    /// ends, though word of an end was still to come.
+    ///
     /// # Panics
     ///
     /// On a plain thread, which has no mailbox.
