@@ -86,6 +86,22 @@ impl Callee {
         }
     }
 
+    /// Whether a call that waits in its mailbox may be dropped for another message, and so end.
+    ///
+    /// # Safety
+    ///
+    /// It lives.
+    #[inline]
+    unsafe fn may_drop_calls(self) -> bool {
+        match self.0 {
+            Kind::Nobody => false,
+            // SAFETY: as the caller promises.
+            Kind::Tasklet(core) => unsafe { core.as_ref() }.mailbox.drops_oldest(),
+            // SAFETY: as the caller promises.
+            Kind::Actor(cell) => unsafe { cell.as_ref() }.mailbox.drops_oldest(),
+        }
+    }
+
     /// # Safety
     ///
     /// It lives.
@@ -156,6 +172,10 @@ impl<'a> Calling<'a> {
         let Here::Tasklet(local, core) = here else {
             return None;
         };
+        // SAFETY: as the caller promises.
+        if unsafe { callee.may_drop_calls() } {
+            return None;
+        }
         // SAFETY: the tasklet itself.
         let calls = &unsafe { core.home_state() }.calls;
         let edge = Edge {
@@ -175,6 +195,10 @@ impl<'a> Calling<'a> {
         let Some(local) = worker::local() else {
             return Ok(());
         };
+        // SAFETY: the caller has its share of the cell.
+        if !unsafe { self.edge.standing.as_ref() }.is_pending() {
+            return Ok(());
+        }
         // SAFETY: it outlives this, as `begin` was promised.
         if unsafe { self.edge.callee.seems_to_call(local) } && self.search(local) {
             return Err(CallError::Deadlock);

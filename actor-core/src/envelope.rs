@@ -146,7 +146,7 @@ unsafe fn handle_sent<A: Accepts<M>, M: Message>(node: NonNull<Header>, actor: &
     let sent = unsafe { recycle::take(node.cast::<Sent<M>>()) };
     if let Some(message) = sent.message {
         // SAFETY: as the caller promises.
-        let (value, mut context) = unsafe { cell::parts::<A>(NonNull::from(actor)) };
+        let (value, mut context) = unsafe { cell::parts::<A>(actor) };
         value.accept(message, ReplyTo::nobody(), &mut context);
     }
 }
@@ -248,7 +248,7 @@ unsafe fn handle_exit<A: Actor>(node: NonNull<Header>, actor: &ActorCell) {
     // What a life before has asked for is nothing to this one.
     if let Some(exit) = sent.message.filter(|exit| exit.life == actor.life()) {
         // SAFETY: as the caller promises.
-        let (value, mut context) = unsafe { cell::parts::<A>(NonNull::from(actor)) };
+        let (value, mut context) = unsafe { cell::parts::<A>(actor) };
         value.exited(exit, &mut context);
     }
 }
@@ -268,7 +268,7 @@ unsafe fn handle_called<A: Accepts<M>, M: Message>(node: NonNull<Header>, actor:
         let _deadline = share.deadline().map(|at| DeadlineOfAnswer::set(actor, at));
         let reply = ReplyTo::new(share);
         // SAFETY: as the caller promises.
-        let (value, mut context) = unsafe { cell::parts::<A>(NonNull::from(actor)) };
+        let (value, mut context) = unsafe { cell::parts::<A>(actor) };
         value.accept(message, reply, &mut context);
     }
 }

@@ -399,13 +399,24 @@ pub(crate) fn watcher() -> Party {
 
 /// Has `watcher` told of the end of `subject`.
 pub(crate) fn monitor(watcher: Party, subject: Party) -> Monitor {
-    let ticket = {
+    let (ticket, ended) = {
         let mut state = subject.watchers().state.lock();
         state.issued += 1;
         let ticket = state.issued;
+        // Those who have ended meanwhile: one that lives long may be watched by many that do not.
+        let mut ended = Vec::new();
+        if state.monitors.len() == state.monitors.capacity() {
+            ended.extend(
+                state
+                    .monitors
+                    .extract_if(.., |(_, watcher)| watcher.is_over()),
+            );
+        }
         state.monitors.push((ticket, watcher));
-        ticket
+        (ticket, ended)
     };
+    // Not under the lock.
+    drop(ended);
     tell_all_if_ended(&subject);
     Monitor { subject, ticket }
 }

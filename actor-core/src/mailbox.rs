@@ -212,9 +212,7 @@ impl Contents {
                 home,
                 bound,
             } => {
-                let bound = bound
-                    .as_ref()
-                    .filter(|_| !matches!(patience, Patience::System));
+                let bound = bound.as_ref().filter(|_| !envelope.is_system());
                 if let Some(bound) = bound {
                     match reserve(&bound.room, bound.overflow, patience, of) {
                         Ok(true) => {}
@@ -325,6 +323,11 @@ impl Contents {
             Contents::Queue { home, .. } => unsafe { home.with(|home| home.listening = false) },
             Contents::Ring { state, .. } => state.lock().listening = false,
         }
+    }
+
+    /// Whether what is in it may be dropped to make room for others.
+    pub(crate) fn drops_oldest(&self) -> bool {
+        matches!(self, Contents::Ring { .. })
     }
 
     /// Refuses all later messages; `true` if the consumer must be woken. Senders that wait for room

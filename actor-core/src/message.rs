@@ -219,7 +219,7 @@ pub(crate) fn call<M: Message>(
     if let Some(calling) = &calling {
         calling.check()?;
     }
-    wait_for_reply(reply, to.pid(), deadline, calling.as_ref())
+    wait_for_reply(reply, to.pid(), deadline, calling)
 }
 
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {

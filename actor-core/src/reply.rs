@@ -442,13 +442,14 @@ pub(crate) fn wait_for_reply<T>(
     reply: Reply<T>,
     of: Pid,
     deadline: Option<Instant>,
-    calling: Option<&Calling<'_>>,
+    // Goes before the reply, the cell of which it refers to.
+    calling: Option<Calling<'_>>,
 ) -> Result<T, CallError> {
     let cell = reply.share.cell();
     let wait = Wait::new(Waiting::Reply(of), deadline);
     // SAFETY: this is the caller's only end, and `wait_until` stops at the first answer.
     let look = || match unsafe { cell.take() } {
-        None if calling.is_some_and(Calling::is_refused) => Some(Err(CallError::Deadlock)),
+        None if calling.as_ref().is_some_and(Calling::is_refused) => Some(Err(CallError::Deadlock)),
         answer => answer,
     };
     match block::wait_until(wait, look) {

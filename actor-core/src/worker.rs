@@ -378,7 +378,9 @@ impl Local {
         let parked = core.wake.wake_at_home();
         if parked {
             // It was parked, so it has not finished, and is in no queue.
-            self.ready.borrow_mut().push_front(Some(NonNull::from(core)));
+            self.ready
+                .borrow_mut()
+                .push_front(Some(NonNull::from(core)));
         }
         parked
     }
@@ -402,7 +404,7 @@ impl Local {
         if actor.residence.wake() {
             actor.program.activity.begin(Some(self.id));
             // SAFETY: it was parked, so it has not ended, does not run, and is in no queue.
-            unsafe { self.queue_actor(NonNull::from(actor)) };
+            unsafe { self.queue_actor(actor.node()) };
         }
     }
 
@@ -905,7 +907,7 @@ pub(crate) fn deliver_actor(actor: &ActorCell, home: usize) {
     actor.add_reference();
     // SAFETY: the link is the cell's first field, and in no queue: whoever has raised the flag is the
     // only one to use it until the home has taken it down.
-    unsafe { deliver(home, NonNull::from(actor).cast()) };
+    unsafe { deliver(home, actor.node().cast()) };
 }
 
 /// Empties a counter descriptor. It is edge-triggered, so this only keeps its count low.

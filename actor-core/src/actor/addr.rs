@@ -197,8 +197,13 @@ impl<A: Actor> Addr<A> {
     ///
     /// # Panics
     ///
-    /// While the caller unwinds, and outside a tasklet on a worker's thread.
+    /// In a handler of the actor itself, which would wait for ever; while the caller unwinds, and outside
+    /// a tasklet on a worker's thread.
     pub fn join(&self) -> ExitReason {
+        assert!(
+            Pid::current() != Some(self.pid()),
+            "an actor that waits for its own end waits for ever"
+        );
         self.wait_for_end(None)
             .unwrap_or_else(|interrupt| interrupt.raise("join"))
     }

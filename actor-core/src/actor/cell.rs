@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
@@ -18,6 +18,7 @@ use super::context::Context;
 use super::residence::Residence;
 use super::roster::Entry;
 use crate::block::{Interrupt, Wait, Waiting};
+use crate::contain::contain;
 use crate::envelope::Envelope;
 use crate::exit::{Exit, ExitReason, SharedError, Watchers};
 use crate::mailbox::{Contents, Mailbox, Patience};
@@ -26,7 +27,7 @@ use crate::runtime::program::Program;
 use crate::tasklet::core::Core;
 use crate::tasklet::local::Locals;
 use crate::wait_list::WaitList;
-use crate::{BoxError, Pid, SendError, Timer, block, worker};
+use crate::{BoxError, Pid, SendError, Timer, block, counters, worker};
 
 /// It is to be ended at its carrier's next operation.
 pub(crate) const KILLED: u8 = 1;
@@ -104,8 +105,36 @@ struct Stash {
     next: VecDeque<Stashed>,
 }
 
-/// Has the actor handle a message again.
-pub(crate) type Stashed = Box<dyn FnOnce(&ActorCell) + Send>;
+/// A message that was put aside.
+pub(crate) enum Stashed {
+    Sent(Envelope),
+    /// With the right to answer it: has the actor handle it again.
+    Called(Box<dyn FnOnce(&ActorCell) + Send>),
+}
+
+impl Stashed {
+    /// # Safety
+    ///
+    /// It was put aside by `actor`, and the caller is its carrier.
+    pub(crate) unsafe fn handle(self, actor: &ActorCell) {
+        match self {
+            // SAFETY: it is addressed to the actor's type.
+            Stashed::Sent(message) => unsafe { message.handle(actor) },
+            Stashed::Called(handle) => handle(actor),
+        }
+    }
+
+    /// Its owner, `of`, has ended.
+    pub(crate) fn abandon(self, of: &ActorCell) {
+        match self {
+            Stashed::Sent(message) => message.abandon(of.pid, of.name()),
+            Stashed::Called(call) => {
+                counters::UNDELIVERED.add(1);
+                drop(call);
+            }
+        }
+    }
+}
 
 /// What a supervised actor has.
 pub(crate) struct Supervised {
@@ -139,7 +168,61 @@ pub(crate) struct Table {
 #[repr(C)]
 pub(crate) struct Typed<A> {
     pub(crate) core: ActorCell,
-    value: UnsafeCell<Option<A>>,
+    value: Slot<A>,
+}
+
+/// A place for a value. Not an `Option`: emptied by an assignment it could need as much of the stack as
+/// the value takes.
+struct Slot<A> {
+    full: Cell<bool>,
+    value: UnsafeCell<MaybeUninit<A>>,
+}
+
+impl<A> Slot<A> {
+    fn new(value: Option<A>) -> Self {
+        Slot {
+            full: Cell::new(value.is_some()),
+            value: UnsafeCell::new(value.map_or_else(MaybeUninit::uninit, MaybeUninit::new)),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the only one to use the slot, and there is no reference to a value in it.
+    unsafe fn fill(&self, value: A) {
+        // SAFETY: as the caller promises.
+        unsafe { self.clear() };
+        // SAFETY: as above.
+        unsafe { (*self.value.get()).write(value) };
+        self.full.set(true);
+    }
+
+    /// # Safety
+    ///
+    /// As [`fill`](Self::fill).
+    unsafe fn clear(&self) {
+        if self.full.replace(false) {
+            // SAFETY: there was a value, and there is no reference to it.
+            unsafe { (*self.value.get()).assume_init_drop() };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the only one to use the slot, and lets go of the reference before anybody else does.
+    #[expect(clippy::mut_from_ref, reason = "the caller vouches for it")]
+    unsafe fn get(&self) -> &mut A {
+        assert!(self.full.get(), "an actor that runs has its value");
+        // SAFETY: there is a value, and as the caller promises.
+        unsafe { (*self.value.get()).assume_init_mut() }
+    }
+}
+
+impl<A> Drop for Slot<A> {
+    fn drop(&mut self) {
+        // SAFETY: nobody else refers to it.
+        unsafe { self.clear() };
+    }
 }
 
 // SAFETY: the link is an inbox's while the actor is in it, which is at most once (see
@@ -155,19 +238,19 @@ impl<A: Actor> Typed<A> {
         name: std::any::type_name::<A>,
         started: |core| {
             // SAFETY: as for `value_of`, which the caller promises.
-            let (value, mut context) = unsafe { parts::<A>(NonNull::from(core)) };
+            let (value, mut context) = unsafe { parts::<A>(core) };
             value.started(&mut context)
         },
         stopped: |core, reason| {
             // SAFETY: as above.
-            let (value, _) = unsafe { parts::<A>(NonNull::from(core)) };
+            let (value, _) = unsafe { parts::<A>(core) };
             value.stopped(reason);
         },
         exit: Envelope::exit::<A>,
         drop_value: |core| {
+            // In its place: it may be too large for the stack.
             // SAFETY: as above.
-            let value = unsafe { (*typed::<A>(core).as_ref().value.get()).take() };
-            drop(value);
+            unsafe { typed::<A>(core).as_ref().value.clear() };
         },
         free: |cell| {
             // What has come to one that was never launched.
@@ -177,10 +260,11 @@ impl<A: Actor> Typed<A> {
             while let Some(message) = unsafe { cell.as_ref().mailbox.pop() } {
                 // SAFETY: as above.
                 let core = unsafe { cell.as_ref() };
-                message.abandon(core.pid, core.name());
+                contain(|| message.abandon(core.pid, core.name()));
             }
+            // Wherever this is, it is not the place for a panic of the user's.
             // SAFETY: it was allocated as this, and the last reference has gone.
-            drop(unsafe { Box::from_raw(cell.cast::<Typed<A>>().as_ptr()) });
+            contain(|| drop(unsafe { Box::from_raw(cell.cast::<Typed<A>>().as_ptr()) }));
         },
     };
 }
@@ -189,8 +273,7 @@ impl<A: Actor> Typed<A> {
 ///
 /// `core` begins a `Typed<A>`.
 unsafe fn typed<A: Actor>(core: &ActorCell) -> NonNull<Typed<A>> {
-    // The provenance is that of the whole allocation: cells are reached by pointers to it.
-    NonNull::from(core).cast()
+    core.whole().cast()
 }
 
 /// The actor's value, and its context.
@@ -199,15 +282,11 @@ unsafe fn typed<A: Actor>(core: &ActorCell) -> NonNull<Typed<A>> {
 ///
 /// `core` begins a `Typed<A>`; the caller is its carrier, and lets go of both before anybody else runs
 /// it. The value has not been dropped.
-pub(crate) unsafe fn parts<'a, A: Actor>(core: NonNull<ActorCell>) -> (&'a mut A, Context<A>) {
+pub(crate) unsafe fn parts<'a, A: Actor>(core: &ActorCell) -> (&'a mut A, Context<A>) {
     // SAFETY: as the caller promises.
     unsafe {
-        let typed = core.cast::<Typed<A>>();
-        let value = (*typed.as_ref().value.get()).as_mut();
-        (
-            value.expect("an actor that runs has its value"),
-            Context::new(typed),
-        )
+        let typed = typed::<A>(core);
+        (typed.as_ref().value.get(), Context::new(typed))
     }
 }
 
@@ -253,9 +332,23 @@ impl ActorCell {
                 mailbox: Contents::new(settings.mailbox),
                 extra,
             },
-            value: UnsafeCell::new(value),
+            value: Slot::new(value),
         };
-        NonNull::from(Box::leak(Box::new(typed)))
+        let typed = NonNull::from(Box::leak(Box::new(typed)));
+        // See `whole`.
+        typed.expose_provenance();
+        typed
+    }
+
+    /// A pointer to this with the right to use all of the allocation, which a reference to the part that
+    /// does not depend on the type has not.
+    fn whole(&self) -> NonNull<ActorCell> {
+        NonNull::with_exposed_provenance(NonNull::from(self).addr())
+    }
+
+    /// The same, for queues.
+    pub(crate) fn node(&self) -> NonNull<ActorCell> {
+        self.whole()
     }
 
     /// Makes a new actor known to its program, and has it started.
@@ -265,8 +358,7 @@ impl ActorCell {
         // Of its life: given up at its end.
         self.add_reference();
         let on = worker::local().map(|local| local.id);
-        self.entry
-            .set(self.program.roster.add(NonNull::from(self), on));
+        self.entry.set(self.program.roster.add(self.whole(), on));
         // Those who stop or kill all first say so and then go through the roster.
         if self.program.is_killing() {
             self.raise(KILLED);
@@ -344,7 +436,7 @@ impl ActorCell {
     /// One reference more.
     pub(crate) fn reference(&self) -> ActorRef {
         self.add_reference();
-        ActorRef(NonNull::from(self))
+        ActorRef(self.whole())
     }
 
     pub(crate) fn add_reference(&self) {
@@ -394,8 +486,9 @@ impl ActorCell {
 
     // State ------------------------------------------------------------------------------------
 
+    /// Acquire: who sees that it is to end sees the reason, and what was sent before.
     pub(crate) fn flags(&self) -> u8 {
-        self.flags.load(Ordering::Relaxed)
+        self.flags.load(Ordering::Acquire)
     }
 
     /// Sequentially consistent, as the wait list asks.
@@ -506,7 +599,8 @@ impl ActorCell {
         if let Some(extra) = self.extra.get() {
             let timers = mem::take(&mut *extra.timers.lock());
             for timer in timers {
-                timer.cancel();
+                // With a message of the user's.
+                contain(|| timer.cancel());
             }
         }
     }
@@ -560,7 +654,7 @@ impl ActorCell {
             let value = factory()?;
             // SAFETY: the cell is of this type, and the caller its carrier; between two lives there is
             // no value, and so no reference to one.
-            unsafe { *typed::<A>(core).as_ref().value.get() = Some(value) };
+            unsafe { typed::<A>(core).as_ref().value.fill(value) };
             Ok(())
         };
         let supervised = Supervised {
@@ -588,7 +682,7 @@ impl ActorCell {
         // still down: until then it has ended, and from then on it has not.
         self.flags.fetch_and(!(KILLED | ENDING), Ordering::SeqCst);
         self.reason.store(NO_REASON, Ordering::SeqCst);
-        *self.extra().reason.lock() = None;
+        self.forget_reason();
         self.raise(NEW);
         self.flags.fetch_and(!DOWN, Ordering::SeqCst);
         // Those who kill all first say so and then go through the roster.
@@ -686,10 +780,16 @@ impl ActorCell {
     }
 
     pub(crate) fn set_reason(&self, reason: &ExitReason) {
-        if let Some(extra) = self.extra.get() {
-            *extra.reason.lock() = None;
-        }
+        self.forget_reason();
         self.reason.store(self.write_down(reason), Ordering::SeqCst);
+    }
+
+    fn forget_reason(&self) {
+        if let Some(extra) = self.extra.get() {
+            let reason = extra.reason.lock().take();
+            // An error of the user's; and not under the lock.
+            contain(|| drop(reason));
+        }
     }
 
     /// The code of a reason; one that has more to it is put aside.

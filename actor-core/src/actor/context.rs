@@ -6,8 +6,9 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::addr::Addr;
-use super::cell::{ActorCell, Typed, parts};
+use super::cell::{ActorCell, Stashed, Typed, parts};
 use super::{Accepts, Actor};
+use crate::envelope::Envelope;
 use crate::{BoxError, ExitReason, Message, Pid, ReplyTo, Tasklet, Timer};
 
 /// An actor's own side, in its handlers.
@@ -81,12 +82,15 @@ impl<A: Actor> Context<A> {
         Tasklet::spawn(move || drop(to.send(work())));
     }
 
-    /// Puts a message aside, to be handled again after [`unstash_all`](Self::unstash_all).
+    /// Puts a message aside, to be handled again after [`unstash_all`](Self::unstash_all). If the actor
+    /// ends before, it becomes a [dead letter](crate::DeadLetter).
     pub fn stash<M: Message>(&mut self, message: M)
     where
         A: Accepts<M>,
     {
-        self.stash_call(message, ReplyTo::nobody());
+        let mut message = Envelope::new(message);
+        message.address_to::<A, M>();
+        self.core().stash(Stashed::Sent(message));
     }
 
     /// Puts a message and the right to answer it aside; for actors that implement
@@ -95,11 +99,12 @@ impl<A: Actor> Context<A> {
     where
         A: Accepts<M>,
     {
-        self.core().stash(Box::new(move |core: &ActorCell| {
-            // SAFETY: it is put into this cell, whose type is `A`, and run by its carrier.
-            let (value, mut context) = unsafe { parts::<A>(NonNull::from(core)) };
-            value.accept(message, reply, &mut context);
-        }));
+        self.core()
+            .stash(Stashed::Called(Box::new(move |core: &ActorCell| {
+                // SAFETY: it is put into this cell, whose type is `A`, and run by its carrier.
+                let (value, mut context) = unsafe { parts::<A>(core) };
+                value.accept(message, reply, &mut context);
+            })));
     }
 
     /// Has all messages that were put aside handled, in the order in which they were, before what is in

@@ -1,6 +1,7 @@
 //! What a carrier does with an actor that is ready: start it, hand it its messages, end it.
 
 use std::cell::Cell;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -57,8 +58,9 @@ pub(crate) unsafe fn run(local: &'static Local, carrier: &Core, cell: NonNull<Ac
             carrier.shield();
             exit::end_life(&party, reason, || actor.go_down());
             actor.tell_waiting();
+            let ended = mem::replace(&mut then, Then::Again);
+            contain(|| drop(ended));
             carrier.unshield();
-            then = Then::Again;
         }
     }
     if let Then::End(reason) | Then::Bury(reason) = &then {
@@ -72,8 +74,12 @@ pub(crate) unsafe fn run(local: &'static Local, carrier: &Core, cell: NonNull<Ac
         Then::Idle => {}
         // SAFETY: it is at home, does not run any more and is in no queue.
         Then::Again => unsafe { local.queue_actor(cell) },
-        // SAFETY: the reference of its life.
-        Then::End(_) | Then::Bury(_) => unsafe { ActorCell::remove_reference(cell) },
+        Then::End(reason) | Then::Bury(reason) => {
+            // It may have an error of the user's.
+            contain(|| drop(reason));
+            // SAFETY: the reference of its life.
+            unsafe { ActorCell::remove_reference(cell) };
+        }
     }
 }
 
@@ -93,6 +99,9 @@ unsafe fn handle_messages(local: &'static Local, actor: &ActorCell) -> Then {
         return Then::Again;
     }
     if actor.flags() & NEW != 0 {
+        if actor.flags() & KILLED != 0 {
+            return Then::End(ExitReason::Killed);
+        }
         // SAFETY: as the caller promises; the value is there then.
         if let Err(error) = actor.make_value().and_then(|()| unsafe { actor.started() }) {
             return Then::End(ExitReason::Failed(error.into()));
@@ -103,35 +112,53 @@ unsafe fn handle_messages(local: &'static Local, actor: &ActorCell) -> Then {
         if actor.flags() & (KILLED | ENDING) != 0 {
             return Then::End(why(actor));
         }
-        if let Some(message) = actor.next_unstashed() {
-            message(actor);
-            continue;
-        }
-        // Asked before the look at the mailbox: what was sent before the last address went, or before
-        // a stop, is found by that look.
-        let over = actor.flags() & STOPPING != 0 || actor.is_unreachable();
-        // SAFETY: the consumer.
-        match unsafe { actor.mailbox.pop() } {
-            Some(message) if message.is_given_up() => counters::SKIPPED_CALLS.add(1),
-            // SAFETY: the message was put there by an address of this actor's type.
-            Some(message) => unsafe { message.handle(actor) },
-            None if over => return Then::End(why(actor)),
-            // SAFETY: the consumer.
-            None if unsafe { actor.mailbox.listen() } => {
-                if actor.residence.try_idle() {
-                    local.actor_idles(actor);
-                    return Then::Idle;
-                }
-                // SAFETY: the consumer.
-                unsafe { actor.mailbox.stop_listening() };
-            }
-            None => {}
+        // SAFETY: as the caller promises.
+        if let Some(then) = unsafe { handle_next(local, actor) } {
+            return then;
         }
         if local.slice_may_be_over() && local.take_turn_if_due() {
             break;
         }
     }
     Then::Again
+}
+
+/// Handles one message; if there is none, says what is to become of the actor.
+///
+/// # Safety
+///
+/// As [`handle_messages`].
+#[inline(always)]
+unsafe fn handle_next(local: &'static Local, actor: &ActorCell) -> Option<Then> {
+    if let Some(message) = actor.next_unstashed() {
+        // SAFETY: the actor has put it aside, and this is its carrier.
+        unsafe { message.handle(actor) };
+        return None;
+    }
+    // Asked before the look at the mailbox: what was sent before the last address went, or before
+    // a stop, is found by that look.
+    let over = actor.flags() & STOPPING != 0 || actor.is_unreachable();
+    // SAFETY: the consumer.
+    match unsafe { actor.mailbox.pop() } {
+        Some(message) if message.is_given_up() => {
+            counters::SKIPPED_CALLS.add(1);
+            contain(|| drop(message));
+        }
+        // SAFETY: the message was put there by an address of this actor's type.
+        Some(message) => unsafe { message.handle(actor) },
+        None if over => return Some(Then::End(why(actor))),
+        // SAFETY: the consumer.
+        None if unsafe { actor.mailbox.listen() } => {
+            if actor.residence.try_idle() {
+                local.actor_idles(actor);
+                return Some(Then::Idle);
+            }
+            // SAFETY: the consumer.
+            unsafe { actor.mailbox.stop_listening() };
+        }
+        None => {}
+    }
+    None
 }
 
 /// The reason of an end that has been asked for.
@@ -188,8 +215,15 @@ unsafe fn end_life(carrier: &Core, actor: &ActorCell, reason: &mut ExitReason) {
     }
     // It is as good as dead: a kill has nothing left to unwind but destructors.
     carrier.shield();
-    let stash = Cell::new(actor.take_stash());
-    guarded(&|| drop(stash.take()));
+    for message in actor.take_stash() {
+        let message = Cell::new(Some(message));
+        guarded(&|| {
+            message
+                .take()
+                .into_iter()
+                .for_each(|message| message.abandon(actor))
+        });
+    }
     // SAFETY: this is its carrier.
     guarded(&|| unsafe { actor.drop_value() });
     // Last, since the destructors before may have made new ones.

@@ -32,19 +32,21 @@ unsafe impl Send for Actors {}
 /// Moves the first half of `ready`, at most, and gives how many that were.
 pub(crate) fn give(ready: &mut VecDeque<NonNull<ActorCell>>) -> usize {
     let most = (ready.len() / 2).min(BATCH);
-    let mut given = 0;
     let mut surplus = SURPLUS.lock();
-    for _ in 0..most {
-        let Some(actor) = ready.pop_front() else {
-            break;
-        };
+    let before = surplus.0.len();
+    let mut stay = Vec::new();
+    for actor in ready.drain(..most) {
         // SAFETY: it is ready on this worker.
         if unsafe { actor.as_ref() }.leave_home() {
             surplus.0.push_back(actor);
-            given += 1;
         } else {
-            ready.push_back(actor);
+            stay.push(actor);
         }
+    }
+    let given = surplus.0.len() - before;
+    // Those who cannot go keep their places, or they might be passed over for ever.
+    for actor in stay.into_iter().rev() {
+        ready.push_front(actor);
     }
     LEN.store(surplus.0.len(), Ordering::SeqCst);
     given

@@ -251,12 +251,19 @@ impl Program {
         let mut state = self.state.lock();
         loop {
             let tasklets = self.keeping.load(Ordering::SeqCst) > 0;
-            if !tasklets && self.roster.len() == 0 {
+            let at_rest = !tasklets && (actors_stopped || self.activity.is_over());
+            if at_rest && self.roster.len() == 0 {
                 break;
             }
             // Without news: the actors' workers tell none.
             let look = (!tasklets).then_some(LOOK);
-            if !tasklets && !actors_stopped && self.activity.is_over() {
+            // When the program is to end, those that always find something to do are not waited for
+            // longer than for half of the time there is.
+            let overdue = !tasklets
+                && state
+                    .shutdown
+                    .is_some_and(|shutdown| shutdown.since.elapsed() >= self.grace / 2);
+            if !actors_stopped && (at_rest || overdue) {
                 actors_stopped = true;
                 self.shutting_down.store(true, Ordering::Release);
                 self.stopping_actors.store(true, Ordering::Release);

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::ops::Range;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::thread::panicking;
@@ -133,7 +133,7 @@ pub(crate) struct Settings {
 
 impl Core {
     pub(crate) fn new(settings: Settings) -> Arc<Core> {
-        Arc::new(Core {
+        let core = Arc::new(Core {
             link: Link::new(Kind::Tasklet),
             wake: WakeState::new(),
             flags: AtomicU8::new(0),
@@ -167,7 +167,10 @@ impl Core {
                 calls: Calls::default(),
                 acting: Cell::new(None),
             },
-        })
+        });
+        // See `whole`.
+        Arc::as_ptr(&core).expose_provenance();
+        core
     }
 
     /// Makes a new tasklet ready to run `body` on `coroutine`, at its first wake-up.
@@ -273,7 +276,7 @@ impl Core {
     /// Called once, on the home thread, after the coroutine has finished.
     pub(crate) unsafe fn retire(core: NonNull<Core>) -> Coroutine {
         // SAFETY: the reference that `launch` has kept.
-        let core = unsafe { Arc::from_raw(core.as_ptr().cast_const()) };
+        let core = unsafe { Arc::from_raw(core.as_ref().whole()) };
         // SAFETY: on the home thread, and the coroutine no longer runs.
         let coroutine = unsafe { (*core.home_state.coroutine.get()).take() };
         let mut coroutine = coroutine.expect("a tasklet is retired once");
@@ -298,11 +301,17 @@ impl Core {
 
     /// Another reference.
     pub(crate) fn strong(&self) -> Arc<Core> {
+        let whole = self.whole();
         // SAFETY: cores are made by `Core::new` alone, in an `Arc`, and `&self` shows that it lives.
         unsafe {
-            Arc::increment_strong_count(self);
-            Arc::from_raw(self)
+            Arc::increment_strong_count(whole);
+            Arc::from_raw(whole)
         }
+    }
+
+    /// A pointer to this with the right to use its counts as well, which a reference has not.
+    fn whole(&self) -> *const Core {
+        ptr::with_exposed_provenance(ptr::from_ref(self).addr())
     }
 
     /// The actor that it stands for, if it is a carrier. For the tasklet itself, or its driver.
