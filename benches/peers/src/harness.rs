@@ -13,6 +13,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::mem;
 use std::net::SocketAddr;
 use std::process::{self, Command, ExitCode, Stdio};
+use std::slice;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How often each side is measured; a row shows the medians.
@@ -35,8 +37,12 @@ pub(crate) struct Group {
     pub(crate) setups: &'static [Setup],
     /// Ours.
     pub(crate) ours: Side,
-    /// The peer, in all the variants of which the best counts.
+    /// The peers, in all their variants, of which the best counts.
     pub(crate) peers: &'static [Side],
+    /// Whether every metric is measured in a process of its own, which asks [`metric`] for it.
+    pub(crate) apart: bool,
+    /// The command that it takes, if not every machine has it.
+    pub(crate) needs: Option<&'static str>,
     /// What this process does while the child runs: collect its figures, or load it.
     pub(crate) drive: fn(&mut Child, Setup) -> Result<Vec<Figure>>,
 }
@@ -140,12 +146,23 @@ pub(crate) struct Task {
     group: String,
     side: String,
     setup: Setup,
+    /// For a group whose metrics are measured apart.
+    metric: Option<String>,
+}
+
+/// What this child is to measure.
+static METRIC: OnceLock<String> = OnceLock::new();
+
+/// The metric that this child of a group whose metrics are measured [apart](Group::apart) is to
+/// measure.
+pub(crate) fn metric() -> &'static str {
+    METRIC.get().expect("a child for one metric")
 }
 
 impl Task {
     /// `None` when this process is no child.
     pub(crate) fn from_arguments(arguments: &[String]) -> Option<Task> {
-        let [flag, group, side, setup] = arguments else {
+        let [flag, group, side, setup, metric @ ..] = arguments else {
             return None;
         };
         (flag == CHILD).then_some(())?;
@@ -153,6 +170,7 @@ impl Task {
             group: group.clone(),
             side: side.clone(),
             setup: Setup::from_label(setup)?,
+            metric: metric.first().cloned(),
         })
     }
 
@@ -162,6 +180,9 @@ impl Task {
         unsafe {
             libc::alarm(CHILD_SECONDS);
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+        }
+        if let Some(metric) = self.metric {
+            let _ = METRIC.set(metric);
         }
         let side = groups
             .iter()
@@ -240,9 +261,10 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    fn start(group: &Group, side: &Side, setup: Setup) -> Result<Child> {
+    fn start(group: &Group, side: &Side, setup: Setup, metric: Option<&str>) -> Result<Child> {
         let mut process = Command::new(env::current_exe()?)
             .args([CHILD, group.name, side.name, setup.label()])
+            .args(metric)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -333,17 +355,41 @@ impl Group {
         std::iter::once(&self.ours).chain(self.peers)
     }
 
+    /// The command that it takes and that is not installed.
+    fn missing(&self) -> Option<&'static str> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        self.needs
+            .filter(|command| !env::split_paths(&path).any(|place| place.join(command).is_file()))
+    }
+
+    /// What is measured in one process, and what that process is told of it.
+    fn parts(&self, only: Option<&str>) -> Vec<(&[Metric], Option<&'static str>)> {
+        if !self.apart {
+            return vec![(self.metrics, None)];
+        }
+        let metrics = self.metrics.iter();
+        metrics
+            .filter(|metric| only.is_none_or(|only| only == metric.name))
+            .map(|metric| (slice::from_ref(metric), Some(metric.name)))
+            .collect()
+    }
+
     /// Measures all sides in `setup`, round by round, and gives a row a metric.
-    fn measure(&self, setup: Setup, rounds: usize) -> Result<Vec<Row>> {
+    fn measure(
+        &self,
+        (metrics, told): (&[Metric], Option<&str>),
+        setup: Setup,
+        rounds: usize,
+    ) -> Result<Vec<Row>> {
         let sides: Vec<&Side> = self
             .sides()
             .filter(|side| side.setups.contains(&setup))
             .collect();
         // samples[metric][side]
-        let mut samples = vec![vec![Vec::with_capacity(rounds); sides.len()]; self.metrics.len()];
+        let mut samples = vec![vec![Vec::with_capacity(rounds); sides.len()]; metrics.len()];
         for _ in 0..rounds {
             for (position, side) in sides.iter().enumerate() {
-                let figures = self.measure_once(side, setup).map_err(|error| {
+                let figures = self.measure_once(side, setup, told).map_err(|error| {
                     format!(
                         "{} of {} ({}): {error}",
                         side.name,
@@ -351,7 +397,7 @@ impl Group {
                         setup.label()
                     )
                 })?;
-                for (metric, samples) in self.metrics.iter().zip(&mut samples) {
+                for (metric, samples) in metrics.iter().zip(&mut samples) {
                     let figure = figures.iter().find(|figure| figure.metric == metric.name);
                     let figure = figure.ok_or_else(|| {
                         format!("{} of {} gave no {}", side.name, self.name, metric.name)
@@ -360,8 +406,7 @@ impl Group {
                 }
             }
         }
-        Ok(self
-            .metrics
+        Ok(metrics
             .iter()
             .zip(samples)
             .map(|(metric, samples)| {
@@ -383,12 +428,12 @@ impl Group {
             .collect())
     }
 
-    fn measure_once(&self, side: &Side, setup: Setup) -> Result<Vec<Figure>> {
+    fn measure_once(&self, side: &Side, setup: Setup, metric: Option<&str>) -> Result<Vec<Figure>> {
         let available = affinity()?;
         let (child_cpus, load_cpus) = setup.cpus(&available);
         // The child inherits what this process has when it starts.
         set_affinity(child_cpus)?;
-        let child = Child::start(self, side, setup);
+        let child = Child::start(self, side, setup, metric);
         set_affinity(load_cpus)?;
         let figures = child.and_then(|mut child| (self.drive)(&mut child, setup));
         set_affinity(&available)?;
@@ -429,19 +474,31 @@ struct Row {
     ratio: f64,
 }
 
-/// Runs the groups and prints one table, then its rows for programs to read.
-pub(crate) fn compare(groups: &[&Group], rounds: usize) -> Result<()> {
+/// What is to be measured: a group, or one metric of a group that measures them apart.
+pub(crate) struct Choice {
+    pub(crate) group: &'static Group,
+    pub(crate) metric: Option<&'static str>,
+}
+
+/// Measures what was chosen and prints one table, then its rows for programs to read.
+pub(crate) fn compare(choices: &[Choice], rounds: usize) -> Result<()> {
     let started = Instant::now();
     let mut rows = Vec::new();
     println!("{}", Line(["", "ours", "peer", "", "ratio"]));
-    for group in groups {
+    for Choice { group, metric } in choices {
         println!("{}: {}", group.name, group.about);
-        for setup in group.setups {
-            for row in group.measure(*setup, rounds)? {
-                println!("{row}");
-                rows.push(row);
+        if let Some(missing) = group.missing() {
+            println!("  not measured: there is no `{missing}` here");
+            continue;
+        }
+        for part in group.parts(*metric) {
+            for setup in group.setups {
+                for row in group.measure(part, *setup, rounds)? {
+                    println!("{row}");
+                    rows.push(row);
+                }
+                io::stdout().flush()?;
             }
-            io::stdout().flush()?;
         }
     }
     println!(

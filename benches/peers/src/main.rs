@@ -1,17 +1,20 @@
 //! Concurrence measured beside its peers: `cargo run --release [-- GROUP...]`.
 //!
 //! Every figure comes from a process of its own that this program starts by running itself again;
-//! `harness` says how ours and the peers' are paired, `groups` holds what is measured.
+//! `harness` says how ours and the peers' are paired, `groups` holds what is measured. `programs` are
+//! those that are written once for all actor frameworks, which `frameworks` adapts.
 
+mod frameworks;
 mod groups;
 mod harness;
 mod load;
+mod programs;
 mod runtimes;
 
 use std::env;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: peers [--rounds N] [GROUP...]";
+const USAGE: &str = "usage: peers [--rounds N] [GROUP | GROUP/METRIC]...";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -27,8 +30,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The number of rounds and the groups asked for: all of them unless some are named.
-fn parse(arguments: &[String]) -> harness::Result<(usize, Vec<&'static harness::Group>)> {
+/// The number of rounds and what was asked for: all groups unless some are named.
+fn parse(arguments: &[String]) -> harness::Result<(usize, Vec<harness::Choice>)> {
     let mut rounds = harness::ROUNDS;
     let mut chosen = Vec::new();
     let mut arguments = arguments.iter();
@@ -47,7 +50,10 @@ fn parse(arguments: &[String]) -> harness::Result<(usize, Vec<&'static harness::
         }
     }
     if chosen.is_empty() {
-        chosen.extend(groups::ALL);
+        chosen.extend(groups::ALL.iter().map(|group| harness::Choice {
+            group,
+            metric: None,
+        }));
     }
     Ok((rounds, chosen))
 }

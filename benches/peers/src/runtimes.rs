@@ -25,7 +25,7 @@ pub(crate) fn tokio_current_thread(main: impl Future<Output = ()> + Send + 'stat
 }
 
 fn block_on(builder: &mut Builder, main: impl Future<Output = ()> + Send + 'static) -> ExitCode {
-    let runtime = builder.enable_io().build().expect("a runtime starts");
+    let runtime = builder.enable_all().build().expect("a runtime starts");
     match runtime.block_on(runtime.spawn(main)) {
         Ok(()) => ExitCode::SUCCESS,
         // The panic has been printed.

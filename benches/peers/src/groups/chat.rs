@@ -67,6 +67,8 @@ pub(crate) const GROUP: Group = Group {
             run: |_| runtimes::tokio_current_thread(serve_broadcast()),
         },
     ],
+    apart: false,
+    needs: None,
     drive: |child, _| harness::serve(child, load),
 };
 

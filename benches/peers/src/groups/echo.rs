@@ -48,6 +48,8 @@ pub(crate) const GROUP: Group = Group {
             run: |_| runtimes::tokio_current_thread(serve_tokio()),
         },
     ],
+    apart: false,
+    needs: None,
     drive: |child, _| harness::serve(child, load),
 };
 

@@ -1,12 +1,15 @@
 //! What is measured, a file a group. A new group is a file with a `GROUP` and its line in `ALL`.
 
+mod actors;
 mod chat;
 mod echo;
+mod others;
 mod roundtrip;
+mod savina;
 mod spawn;
 mod throughput;
 
-use crate::harness::Group;
+use crate::harness::{Choice, Group};
 
 /// Every group, in the order in which they run.
 pub(crate) const ALL: &[&Group] = &[
@@ -15,9 +18,25 @@ pub(crate) const ALL: &[&Group] = &[
     &throughput::GROUP,
     &echo::GROUP,
     &chat::GROUP,
+    &actors::GROUP,
+    &savina::GROUP,
+    &others::ERLANG,
+    &others::GO,
 ];
 
-/// The group of that name.
-pub(crate) fn find(name: &str) -> Option<&'static Group> {
-    ALL.iter().copied().find(|group| group.name == name)
+/// The group of that name, or the metric if it is one of a group that measures them apart.
+pub(crate) fn find(name: &str) -> Option<Choice> {
+    let (name, metric) = match name.split_once('/') {
+        Some((name, metric)) => (name, Some(metric)),
+        None => (name, None),
+    };
+    let group = ALL.iter().copied().find(|group| group.name == name)?;
+    let metric = match metric {
+        None => None,
+        Some(name) => {
+            let mut metrics = group.metrics.iter().filter(|_| group.apart);
+            Some(metrics.find(|metric| metric.name == name)?.name)
+        }
+    };
+    Some(Choice { group, metric })
 }

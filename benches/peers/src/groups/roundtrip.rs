@@ -67,6 +67,8 @@ pub(crate) const GROUP: Group = Group {
             },
         },
     ],
+    apart: false,
+    needs: None,
     drive: harness::collect,
 };
 

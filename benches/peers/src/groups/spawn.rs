@@ -38,6 +38,8 @@ pub(crate) const GROUP: Group = Group {
             run: |_| runtimes::tokio_current_thread(tokio()),
         },
     ],
+    apart: false,
+    needs: None,
     drive: harness::collect,
 };
 

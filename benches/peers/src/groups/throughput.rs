@@ -58,6 +58,8 @@ pub(crate) const GROUP: Group = Group {
             run: |_| runtimes::tokio_current_thread(measure_tokio(spawn_across)),
         },
     ],
+    apart: false,
+    needs: None,
     drive: harness::collect,
 };
 

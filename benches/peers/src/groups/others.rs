@@ -1,0 +1,49 @@
+//! The same in Erlang and in Go, where they are installed: processes, and goroutines with channels.
+//! Their programs are in `others/`, with the metrics, sizes and checks of the group `actors`.
+
+use super::actors::{COSTS, OURS, SETUPS};
+use crate::harness::{self, Group, Setup, Side};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+pub(crate) const ERLANG: Group = Group {
+    name: "erlang",
+    about: "the group `actors` beside Erlang's processes",
+    metrics: COSTS,
+    setups: SETUPS,
+    ours: OURS,
+    peers: &[Side {
+        name: "erlang",
+        setups: SETUPS,
+        run: |setup| run("erlang", setup),
+    }],
+    apart: true,
+    needs: Some("erl"),
+    drive: harness::collect,
+};
+
+pub(crate) const GO: Group = Group {
+    name: "go",
+    about: "the group `actors` beside Go's goroutines",
+    metrics: COSTS,
+    setups: SETUPS,
+    ours: OURS,
+    peers: &[Side {
+        name: "go",
+        setups: SETUPS,
+        run: |setup| run("go", setup),
+    }],
+    apart: true,
+    needs: Some("go"),
+    drive: harness::collect,
+};
+
+/// Becomes the other program.
+fn run(language: &str, setup: Setup) -> ExitCode {
+    let workers = setup.workers().to_string();
+    let error = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/others/run.sh"))
+        .args([language, harness::metric(), &workers])
+        .exec();
+    eprintln!("peers: cannot run {language}: {error}");
+    ExitCode::FAILURE
+}
