@@ -1,4 +1,5 @@
-//! A request to an echo server over TCP and its answer: one connection, whose client is a plain thread.
+//! A request to an echo server over TCP and its answer, on one connection, and on 64 at once. The client
+//! is one plain thread.
 
 mod support;
 
@@ -7,8 +8,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use concurrence::net::{Server, TcpStream};
+use criterion::Throughput;
 
 const REQUEST: usize = 64;
+const CONNECTIONS: usize = 64;
 
 fn main() -> ExitCode {
     support::run(|criterion, runner| {
@@ -16,18 +19,27 @@ fn main() -> ExitCode {
             let server = Server::bind("127.0.0.1:0").expect("a free port");
             server.spawn(echo).expect("a server within the limits")
         });
-        let mut client = std::net::TcpStream::connect(server.local_addr()).expect("a connection");
-        client.set_nodelay(true).expect("a TCP socket");
         let request = [7; REQUEST];
-        let mut answer = [0; REQUEST];
-        criterion.bench_function("echo", |bencher| {
-            bencher.iter(|| {
-                client.write_all(&request).expect("the server reads");
-                client.read_exact(&mut answer).expect("the server answers");
+        let mut group = criterion.benchmark_group("echo");
+        for connections in [1, CONNECTIONS] {
+            let mut clients: Vec<_> = (0..connections)
+                .map(|_| support::connect(server.local_addr()))
+                .collect();
+            group.throughput(Throughput::Elements(connections as u64));
+            group.bench_function(format!("{connections}"), |bencher| {
+                bencher.iter(|| {
+                    for client in &mut clients {
+                        client.write_all(&request).expect("the server reads");
+                    }
+                    for client in &mut clients {
+                        let mut answer = [0; REQUEST];
+                        client.read_exact(&mut answer).expect("the server answers");
+                        assert_eq!(answer, request);
+                    }
+                });
             });
-        });
-        assert_eq!(answer, request);
-        drop(client);
+        }
+        group.finish();
         let stopped = runner.run(move || server.shutdown(Duration::from_secs(1)));
         stopped.expect("its connections have ended");
     })

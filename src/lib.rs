@@ -243,12 +243,12 @@
 
 // Programs, and the tasklets they are made of.
 pub use actor_core::{
-    DEFAULT_GRACE, DEFAULT_HOLD_WARNING, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch,
-    is_shutting_down, quit,
+    DEFAULT_GRACE, DEFAULT_HOLD_WARNING, DEFAULT_POOL_THREADS, DEFAULT_STACK_SIZE, Runtime,
+    RuntimeBuilder, dispatch, is_shutting_down, quit,
 };
 pub use actor_core::{
     JoinHandle, KillOnDrop, LocalKey, Placement, REPEAT_PAUSE, Tasklet, TaskletBuilder, Tree,
-    WeakTasklet, block_on_thread, join_all, tasklet_local,
+    WeakTasklet, block_on_thread, join_all, tasklet_local, try_block_on_thread,
 };
 
 // Messages, who they are sent to, and how they are told apart.
@@ -275,8 +275,8 @@ pub use actor_core::{FromTimeout, Timer, timeout};
 
 // What can go wrong.
 pub use actor_core::{
-    BoxError, CallError, JoinError, Outcome, Panic, ReceiveError, RuntimeError, SendError,
-    SpawnError, TimedOut, Unwinding,
+    BlockOnThreadError, BoxError, CallError, JoinError, Outcome, Panic, ReceiveError, RuntimeError,
+    SendError, SpawnError, TimedOut, Unwinding,
 };
 
 pub use actor_core::{reactor, sync, time};

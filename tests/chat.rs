@@ -276,13 +276,26 @@ fn sigterm_under_load_ends_within_the_grace_period(server: &str) {
     let chat = chat.ended();
     let taken = start.elapsed();
     println!("ended {taken:.1?} after SIGTERM, with {:?}", chat.code());
-    // The grace period is five seconds, and the killed have one more.
+    // That it ends when the grace period has passed is a promise; what the killed take to unwind, and
+    // the machine to run all this, is not, and has the margin.
+    const MARGIN: Duration = Duration::from_secs(3);
     assert!(
-        taken < Duration::from_secs(10),
+        taken < concurrence::DEFAULT_GRACE + MARGIN,
         "took {taken:?}:\n{}",
         chat.stderr
     );
-    assert!(chat.code().is_some(), "ended by signal {:?}", chat.signal());
+    // Everybody has ended in time, or those who have not are told, and so is the caller.
+    let somebody_was_killed = chat
+        .stderr
+        .contains("have not ended within the grace period");
+    let code = if somebody_was_killed { 143 } else { 0 };
+    assert_eq!(
+        chat.code(),
+        Some(code),
+        "{:?}:\n{}",
+        chat.signal(),
+        chat.stderr
+    );
     for thread in threads {
         thread.join().unwrap();
     }

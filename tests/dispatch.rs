@@ -161,6 +161,22 @@ fn a_program_ends_though_standard_error_is_broken() {
 }
 
 #[test]
+fn without_its_handler_sigusr1_ends_the_process() {
+    let mut command = child(|| {
+        Runtime::builder().sigusr1(false).dispatch(|| {
+            eprintln!("ready");
+            Tasklet::sleep(FOR_EVER);
+        })
+    });
+    let program = Program::start(&mut command);
+    program.wait_for("ready");
+    program.signal(libc::SIGUSR1);
+    let ended = program.ended();
+    assert_eq!(ended.signal(), Some(libc::SIGUSR1), "{ended:?}");
+    assert!(!ended.stderr.contains("main<"), "{}", ended.stderr);
+}
+
+#[test]
 fn a_timer_before_there_is_a_runtime_says_so() {
     #[derive(Message)]
     struct Tick;
@@ -368,7 +384,7 @@ fn who_does_not_heed_a_stop_is_named_and_killed() {
     program.signal(libc::SIGTERM);
     let ended = program.ended();
     assert!(ended.stderr.contains("rip van winkle"), "{}", ended.stderr);
-    assert!(ended.code().is_some(), "{ended:?}");
+    assert_eq!(ended.code(), Some(143), "{ended:?}");
 }
 
 /// Its handler does not end.

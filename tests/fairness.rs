@@ -45,8 +45,13 @@ fn daemon(worker: usize, run: impl FnOnce() + Send + 'static) -> concurrence::Jo
     builder.spawn(run).expect("there is room")
 }
 
-/// Has the program echo; prints how long that took, and checks it with a lot of room for the
-/// other programs of the machine.
+/// What an echo may take here. Measured on a machine that does nothing else, 99 in a hundred take less
+/// than a tenth of it. It is that loose because the tests share the machine with whatever else runs, and
+/// because no test should be the proof of a speed: it is there to notice starvation, of which a single
+/// case takes as long as the busy tasklets go on, which is for ever.
+const STARVED: Duration = Duration::from_millis(50);
+
+/// Has the program echo; prints how long that took, and checks that nobody was starved.
 fn measure(program: &mut Command) {
     // One at a time: what the machine has is shared out by its kernel, not by us.
     static MACHINE: Mutex<()> = Mutex::new(());
@@ -73,7 +78,7 @@ fn measure(program: &mut Command) {
     times.sort();
     let (p50, p99) = (times[ECHOES / 2], times[ECHOES * 99 / 100]);
     println!("echo beside {BUSY} busy tasklets a worker: p50 {p50:.1?}, p99 {p99:.1?}");
-    assert!(p99 < Duration::from_millis(50), "p99 is {p99:?}");
+    assert!(p99 < STARVED, "p99 is {p99:?}");
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! would abort the process. What would have to wait says [`Interrupt::Unwinding`] instead.
 
 use std::panic::resume_unwind;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::thread::panicking;
 use std::time::Instant;
 
@@ -29,9 +29,11 @@ pub(crate) enum Waiting {
     End(crate::Pid),
     Readable(i32),
     Writable(i32),
-    Lock,
-    Event,
-    Permit,
+    /// A mutex, by its address, as are the three that follow.
+    Lock(usize),
+    Condition(usize),
+    Event(usize),
+    Permit(usize),
     Thread,
     Time,
 }
@@ -91,24 +93,58 @@ impl Interrupt {
 pub(crate) enum Here<'a> {
     /// In a tasklet, on its worker.
     Tasklet(&'static worker::Local, &'a Core),
-    /// On a worker's thread, in the driver: a timer's action, a destructor.
+    /// On a thread of `may`'s outside any tasklet: in a driver (a timer's action, a destructor), or in a
+    /// coroutine that is none of ours.
     Driver,
-    /// On a thread that is no worker.
+    /// On a thread that is not one of `may`'s.
     Thread,
 }
 
-/// Finds out where the caller runs.
+/// Finds out where the caller runs; ends the process if that is a tasklet away from its home.
+///
+/// All that is safe about tasklets rests on their never leaving their threads, and what `may` calls safe
+/// (a sleep, a lock, a channel of its own) moves one. So every operation looks: the frame that asks lies
+/// on the stack of the tasklet that its thread runs, or it is to be explained.
+#[inline(always)]
 pub(crate) fn here<'a>() -> Here<'a> {
-    match worker::local() {
-        Some(local) => match local.current() {
-            // SAFETY: the tasklet that runs is alive until it returns to the driver, and the caller,
-            // who is inside it, is done with the reference before.
-            Some(core) => Here::Tasklet(local, unsafe { core.as_ref() }),
+    if let Some(local) = worker::local()
+        && let Some(core) = local.current()
+    {
+        // SAFETY: the tasklet that runs is alive until it returns to the driver, and the caller, who is
+        // inside it, is done with the reference before. If the caller is not inside it, the look at the
+        // stack says so, and it has still not returned to its driver.
+        let core = unsafe { core.as_ref() };
+        if core.runs_on_its_stack() {
+            return Here::Tasklet(local, core);
+        }
+    }
+    explain()
+}
+
+/// Where a caller runs who is on no tasklet's stack, or not on that of the tasklet that its thread runs.
+/// Ends the process in a tasklet of another worker.
+#[inline(never)]
+fn explain<'a>() -> Here<'a> {
+    let local = worker::local();
+    if local.is_none() && !worker::is_mays_thread() {
+        return Here::Thread;
+    }
+    match worker::home_of_caller() {
+        // A coroutine that `may` runs for somebody else.
+        None => Here::Driver,
+        Some(home) if !local.is_some_and(|local| ptr::eq(home, local)) => die(MOVED),
+        Some(home) => match home.current() {
+            // In a generator of the user's.
+            // SAFETY: see `here`.
+            Some(core) => Here::Tasklet(home, unsafe { core.as_ref() }),
             None => Here::Driver,
         },
-        None => Here::Thread,
     }
 }
+
+/// Why a tasklet on the wrong thread ends the process.
+pub(crate) const MOVED: &str = "a tasklet has been moved to another thread: it must not call what blocks \
+                                or yields in `may`";
 
 /// The tasklet that runs, if the caller is in one.
 pub(crate) fn current<'a>() -> Option<&'a Core> {
@@ -156,7 +192,10 @@ pub(crate) fn answer_by() -> Option<Instant> {
     }
 }
 
+// Never inlined, nor are the two that follow: into a function that has called something of `may`'s before,
+// they could take along what that has computed of the thread that it was on.
 /// Counts an operation that does not wait, and carries out a kill.
+#[inline(never)]
 pub(crate) fn touch() {
     here().touch();
 }
@@ -181,6 +220,7 @@ pub(crate) fn shielded<T>(f: impl FnOnce() -> T) -> T {
 }
 
 /// Begins an operation that can wait: counts it, carries out a kill, and reports an expired deadline.
+#[inline(never)]
 pub(crate) fn enter() -> Result<(), Interrupt> {
     let here = here();
     here.touch();
@@ -192,6 +232,7 @@ pub(crate) fn enter() -> Result<(), Interrupt> {
 }
 
 /// The means to wake the caller.
+#[inline(never)]
 pub(crate) fn waiter() -> Result<Waiter, Interrupt> {
     if panicking() {
         return Err(Interrupt::Unwinding);
@@ -327,7 +368,9 @@ pub(crate) fn raise_kill() -> ! {
 /// Ends the process: a promise on which memory safety rests has been broken from outside.
 #[cold]
 pub(crate) fn die(why: &str) -> ! {
-    let name = match worker::local().and_then(worker::Local::current) {
+    // By the driver, since the thread may be another's by now.
+    let worker = worker::home_of_caller().or_else(worker::local);
+    let name = match worker.and_then(worker::Local::current) {
         // SAFETY: see `here`.
         Some(core) => unsafe { NonNull::as_ref(&core) }.acting_name().to_owned(),
         None => "none".to_owned(),

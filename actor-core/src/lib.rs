@@ -84,7 +84,7 @@ pub use group::{Group, GroupChanged, Membership};
 pub use mailbox::{Mailbox, Overflow};
 pub use message::{Destination, Message, Pid, Receiver, Recipient};
 pub use outcome::Outcome;
-pub use pool::{BlockOnThreadError, block_on_thread, try_block_on_thread};
+pub use pool::{BlockOnThreadError, DEFAULT_POOL_THREADS, block_on_thread, try_block_on_thread};
 pub use reply::ReplyTo;
 pub use runtime::{
     DEFAULT_GRACE, DEFAULT_HOLD_WARNING, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch,

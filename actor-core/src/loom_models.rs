@@ -30,9 +30,13 @@ use loom::sync::{Arc, Notify};
 use loom::thread;
 
 use crate::CallError;
+use crate::mailbox::{Contents, Mailbox, Patience};
+use crate::primitive::ConstAtomicUsize;
 use crate::queue::{Chain, Kind, Link, Push, Queue};
 use crate::reactor::{Direction, Readiness};
 use crate::reply::ReplyCell;
+use crate::sync::permits::Permits;
+use crate::wait_list::{Sole, WaitList};
 use crate::waiter::{ThreadParker, Waiter};
 use crate::wake::WakeState;
 
@@ -934,5 +938,223 @@ fn loom_readiness_keeps_an_edge_between_two_readers() {
             left == 0 || socket.readiness.is_ready(Direction::Read),
             "it waits unheard of"
         );
+    });
+}
+
+// Wait lists ------------------------------------------------------------------------------------
+
+/// Shares what is complete only once it has been used, under loom.
+fn made<T>(value: T, used: impl FnOnce(&T)) -> Arc<T> {
+    used(&value);
+    Arc::new(value)
+}
+
+/// Of one that enters a wait list and then looks, and one that makes the change and then wakes the
+/// list, one sees the other: in the line of several.
+#[test]
+fn loom_wait_list_misses_no_change() {
+    check(None, || {
+        let list = made(WaitList::new(), |list| assert!(list.is_empty()));
+        let changed = made(ConstAtomicUsize::new(0), |changed| {
+            drop(changed.load(SeqCst))
+        });
+        let waker = {
+            let (list, changed) = (list.clone(), changed.clone());
+            thread::spawn(move || {
+                changed.swap(1, SeqCst);
+                list.wake_all();
+            })
+        };
+        let parker = std::sync::Arc::new(ThreadParker::default());
+        let place = list.enter(Waiter::Thread(parker.clone()));
+        let seen = changed.load(SeqCst) != 0;
+        waker.join().unwrap();
+        assert!(seen || parker.is_woken(), "it waits for ever");
+        assert_eq!(
+            place.is_woken(),
+            parker.is_woken(),
+            "who is woken is taken out, and nobody else"
+        );
+        drop(place);
+        assert!(list.is_empty());
+    });
+}
+
+/// The same in the place for one, where the waiter may also give up at that moment: it is taken out by
+/// one of the two.
+#[test]
+fn loom_wait_list_has_a_place_for_one() {
+    check(None, || {
+        let place = made(Sole::new(), |place| assert!(place.is_empty()));
+        let changed = made(ConstAtomicUsize::new(0), |changed| {
+            drop(changed.load(SeqCst))
+        });
+        let waker = {
+            let (place, changed) = (place.clone(), changed.clone());
+            thread::spawn(move || {
+                changed.swap(1, SeqCst);
+                place.take().is_some()
+            })
+        };
+        let waiter = std::sync::Arc::new(());
+        let mine = place.put(waiter.clone()).unwrap();
+        let seen = changed.load(SeqCst) != 0;
+        // One that has seen the change does not wait, and gives its place up.
+        let taken_back = seen && place.take_back(mine).is_some();
+        let woken = waker.join().unwrap();
+        assert!(seen || woken, "it waits for ever");
+        assert!(!(taken_back && woken), "it has been taken out twice");
+        if !woken && !taken_back {
+            panic!("it has been left behind");
+        }
+        assert_eq!(std::sync::Arc::strong_count(&waiter), 1);
+    });
+}
+
+// Permits ---------------------------------------------------------------------------------------
+
+fn parker() -> std::sync::Arc<ThreadParker> {
+    std::sync::Arc::default()
+}
+
+/// One that finds no permit and joins the line while a permit is given back: it has it in the end, by
+/// its own second look or by whoever gave it back, who then wakes it.
+#[test]
+fn loom_permits_lose_no_release_to_one_who_joins_the_line() {
+    check(None, || {
+        let permits = made(Permits::new(0), |permits| assert_eq!(permits.free(), 0));
+        let releaser = {
+            let permits = permits.clone();
+            thread::spawn(move || permits.release(1))
+        };
+        if !permits.try_acquire(1).unwrap() {
+            let own = parker();
+            let place = permits.enter(1, Waiter::Thread(own.clone()));
+            let at_once = place.look().is_some();
+            releaser.join().unwrap();
+            assert!(matches!(place.look(), Some(Ok(()))), "it waits for ever");
+            assert!(at_once || own.is_woken(), "it sleeps for ever");
+            // Not kept: it goes back.
+            drop(place);
+            assert_eq!(permits.free(), 1);
+        } else {
+            releaser.join().unwrap();
+            assert_eq!(permits.free(), 0);
+        }
+    });
+}
+
+/// The first in the line gives up while a permit is given back: the second has it.
+#[test]
+fn loom_permits_pass_on_what_one_who_gives_up_was_granted() {
+    check(Some(3), || {
+        let permits = made(Permits::new(0), |permits| assert_eq!(permits.free(), 0));
+        let (first, second) = (parker(), parker());
+        let gives_up = permits.enter(1, Waiter::Thread(first));
+        let waits = permits.enter(1, Waiter::Thread(second.clone()));
+        let releaser = {
+            let permits = permits.clone();
+            thread::spawn(move || permits.release(1))
+        };
+        drop(gives_up);
+        releaser.join().unwrap();
+        assert!(matches!(waits.look(), Some(Ok(()))), "it waits for ever");
+        assert!(second.is_woken(), "it sleeps for ever");
+        drop(waits);
+        assert_eq!(permits.free(), 1);
+    });
+}
+
+// Mailboxes -------------------------------------------------------------------------------------
+
+/// The number in a message, for the mailbox's own models.
+struct Numbered(usize);
+
+impl crate::Message for Numbered {
+    type Reply = ();
+}
+
+/// Sends to a mailbox; whether its owner must be woken.
+fn send(mailbox: &Contents, number: usize, at_home: bool) -> bool {
+    let envelope = crate::Envelope::new(Numbered(number));
+    let owner = crate::Pid(1);
+    // SAFETY: the models say so on the owner's thread alone.
+    let sent = unsafe { mailbox.push(envelope, Patience::Policy, owner, || at_home) };
+    sent.unwrap_or_else(|_| panic!("nobody closes it"))
+}
+
+/// Takes all that is there. On the owner's thread.
+fn receive_all(mailbox: &Contents, into: &mut Vec<usize>) {
+    // SAFETY: the consumer itself.
+    while let Some(envelope) = unsafe { mailbox.pop() } {
+        into.push(envelope.downcast::<Numbered>().unwrap().0);
+    }
+}
+
+/// An owner that goes to wait while it is sent to from its own thread and from another: it is told to
+/// wake if there is anything, and gets everything, each sender's in order.
+#[test]
+fn loom_mailbox_tells_of_messages_by_either_way() {
+    for sends_at_home in [false, true] {
+        check(None, move || {
+            let mailbox = Arc::new(Contents::new(Mailbox::unbounded()));
+            let stranger = {
+                let mailbox = mailbox.clone();
+                thread::spawn(move || {
+                    let first = send(&mailbox, 10, false);
+                    let second = send(&mailbox, 11, false);
+                    usize::from(first) + usize::from(second)
+                })
+            };
+            let mut received = Vec::new();
+            receive_all(&mailbox, &mut received);
+            // SAFETY: the consumer itself.
+            let waits = unsafe { mailbox.listen() };
+            // Another tasklet of the same worker.
+            let wakes_at_home = sends_at_home && send(&mailbox, 20, true);
+            assert!(!wakes_at_home || waits, "who does not wait is not woken");
+            let wakes_from_afar = stranger.join().unwrap();
+            assert!(wakes_from_afar <= 1, "it is woken once from afar");
+            let before = received.len();
+            receive_all(&mailbox, &mut received);
+            let woken = wakes_at_home || wakes_from_afar > 0;
+            if waits && received.len() > before {
+                assert!(woken, "it waits for ever beside {received:?}");
+            }
+            if waits && sends_at_home {
+                assert!(wakes_at_home, "its own thread's push finds it waiting");
+            }
+            assert_in_order(&received, 1);
+            received.sort_unstable();
+            assert_eq!(
+                received,
+                [&[10, 11][..], if sends_at_home { &[20] } else { &[] }].concat()
+            );
+        });
+    }
+}
+
+/// A message that is sent at home because of one that has come from elsewhere stays behind it.
+#[test]
+fn loom_mailbox_lets_no_message_overtake_its_cause() {
+    check(None, || {
+        let mailbox = Arc::new(Contents::new(Mailbox::unbounded()));
+        let told = Arc::new(AtomicBool::new(false));
+        let stranger = {
+            let (mailbox, told) = (mailbox.clone(), told.clone());
+            thread::spawn(move || {
+                send(&mailbox, 1, false);
+                told.store(true, Release);
+            })
+        };
+        let because = told.load(Acquire);
+        send(&mailbox, 2, true);
+        stranger.join().unwrap();
+        let mut received = Vec::new();
+        receive_all(&mailbox, &mut received);
+        if because {
+            assert_eq!(received, [1, 2]);
+        }
+        assert_eq!(received.len(), 2);
     });
 }

@@ -25,11 +25,18 @@ use crate::{TimedOut, Unwinding, runtime, time, worker};
 
 /// How many threads [`block_on_thread`] uses at most unless
 /// [`RuntimeBuilder::pool_threads`](crate::RuntimeBuilder::pool_threads) says otherwise.
-pub(crate) const DEFAULT_THREADS: usize = 64;
+///
+/// ```
+/// use actor_core::{DEFAULT_POOL_THREADS, Runtime};
+///
+/// let half = Runtime::builder().pool_threads(DEFAULT_POOL_THREADS / 2);
+/// # assert_eq!(half.dispatch(|| ()), std::process::ExitCode::SUCCESS);
+/// ```
+pub const DEFAULT_POOL_THREADS: usize = 64;
 /// How long a thread waits for a job before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
-static POOL: Pool = Pool::new(DEFAULT_THREADS, IDLE);
+static POOL: Pool = Pool::new(DEFAULT_POOL_THREADS, IDLE);
 
 /// Runs `f` on a thread of its own kind while only the calling tasklet waits.
 ///

@@ -10,9 +10,11 @@
 use std::any::Any;
 use std::fs::File;
 use std::io;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use generator::{Generator, Gn, Scope};
 use may::coroutine::Builder;
@@ -135,6 +137,9 @@ fn describe(payload: &(dyn Any + Send)) -> String {
 /// The stack of a driver: it runs timers' actions and drops messages besides switching.
 const DRIVER_STACK: usize = 512 * 1024;
 
+/// The shortest time that `may`'s timers do not take for none.
+const TIMER_STEP: Duration = Duration::from_millis(1);
+
 /// Sets `may` up for `workers` workers. Has no effect if something else in the process has started
 /// `may` already, which the start-up probes find out.
 pub(crate) fn configure(workers: usize) {
@@ -171,6 +176,20 @@ pub(crate) fn queue_here(body: impl FnOnce() + Send + 'static) -> io::Result<()>
     let handle = unsafe { Builder::new().spawn_local(queued) }?;
     drop(handle);
     Ok(())
+}
+
+/// Runs `body` on the thread to which everything in `may` that can time out moves a coroutine, or what
+/// is one of `may`'s own: its timer thread.
+pub(crate) fn start_on_timer_thread(body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    start_on(0, || {
+        may::coroutine::sleep(TIMER_STEP);
+        body();
+    })
+}
+
+/// Which of `may`'s coroutines the caller runs in, however many generators it is inside of there.
+pub(crate) fn current_coroutine() -> Option<NonZeroUsize> {
+    NonZeroUsize::new(generator::get_local_data().addr())
 }
 
 /// A worker's own epoll descriptor, as `may`'s event loop waits for it.

@@ -122,6 +122,34 @@ pub fn timeout<R: FromTimeout>(limit: Duration, f: impl FnOnce() -> R) -> R {
 /// Implemented for every `Result` whose error can be made from [`TimedOut`] (`io::Error`,
 /// [`CallError`](crate::CallError), [`JoinError`](crate::JoinError), boxed errors, and your own), and
 /// for `Option`.
+///
+/// ```
+/// use std::time::Duration;
+/// use actor_core::{Tasklet, TimedOut, timeout};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum OrderError {
+///     SoldOut,
+///     TooLate,
+/// }
+///
+/// impl From<TimedOut> for OrderError {
+///     fn from(_: TimedOut) -> Self {
+///         OrderError::TooLate
+///     }
+/// }
+///
+/// fn order(left: u32, takes: Duration) -> Result<u32, OrderError> {
+///     timeout(Duration::from_millis(20), || {
+///         let rest = left.checked_sub(1).ok_or(OrderError::SoldOut)?;
+///         Tasklet::sleep(takes);
+///         Ok(rest)
+///     })
+/// }
+///
+/// assert_eq!(order(0, Duration::ZERO), Err(OrderError::SoldOut));
+/// assert_eq!(order(5, Duration::from_secs(5)), Err(OrderError::TooLate));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot say that time ran out",
     note = "return a `Result<_, E>` with `E: From<TimedOut>` from the block (io::Error, CallError, JoinError, Box<dyn Error + Send + Sync>), or an `Option`"

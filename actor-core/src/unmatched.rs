@@ -1,4 +1,9 @@
 //! Messages that no arm of a receive loop takes.
+//!
+//! What is told of them is who received them and their class, which is what has to be changed: an arm is
+//! missing there, or somebody sends to the wrong tasklet. It is not told who sent: a message carries no
+//! sender, since that would cost every send a word and a look at who runs, for a mistake that is made
+//! once. Whoever needs it has it in the message; and the class is most often sent in one place.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -11,30 +11,83 @@
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering::SeqCst;
 
 use crate::block::{self, Interrupt, Wait};
 use crate::line::{Line, Ticket};
+use crate::primitive::{ConstAtomicPtr, ConstAtomicUsize, Mutex};
 use crate::tasklet::core::Core;
 use crate::waiter::Waiter;
 
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct WaitList {
-    /// A tasklet that waits, with a reference to it (from `Arc::into_raw`); or null.
-    sole: AtomicPtr<Core>,
+    /// A tasklet that waits.
+    sole: Sole<Core>,
     /// How many others there are: the length of the line, to be read without its lock.
-    queued: AtomicUsize,
+    queued: ConstAtomicUsize,
     line: Mutex<Line<Waiter>>,
+}
+
+/// A place for one shared thing, to be put there and taken out without a lock.
+#[derive(Debug)]
+pub(crate) struct Sole<T> {
+    /// With a reference (from `Arc::into_raw`); or null.
+    place: ConstAtomicPtr<T>,
+}
+
+impl<T> Sole<T> {
+    pub(crate) const fn new() -> Self {
+        Sole {
+            place: ConstAtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// Puts it there if the place is free, and tells what to know it by; or gives it back.
+    pub(crate) fn put(&self, shared: Arc<T>) -> Result<*mut T, Arc<T>> {
+        let shared = Arc::into_raw(shared).cast_mut();
+        self.place
+            .compare_exchange(ptr::null_mut(), shared, SeqCst, SeqCst)
+            .map(|_| shared)
+            // SAFETY: it has just been taken apart, and was not put there.
+            .map_err(|_| unsafe { Arc::from_raw(shared) })
+    }
+
+    /// Takes out what is there.
+    pub(crate) fn take(&self) -> Option<Arc<T>> {
+        if self.is_empty() {
+            return None;
+        }
+        let shared = NonNull::new(self.place.swap(ptr::null_mut(), SeqCst))?;
+        // SAFETY: whoever takes the pointer out has the reference that came with it.
+        Some(unsafe { Arc::from_raw(shared.as_ptr()) })
+    }
+
+    /// Takes it out if it is still there.
+    pub(crate) fn take_back(&self, shared: *mut T) -> Option<Arc<T>> {
+        let is_mine = self.holds(shared)
+            && self
+                .place
+                .compare_exchange(shared, ptr::null_mut(), SeqCst, SeqCst)
+                .is_ok();
+        // SAFETY: as in `take`; the exchange took it out.
+        is_mine.then(|| unsafe { Arc::from_raw(shared) })
+    }
+
+    pub(crate) fn holds(&self, shared: *mut T) -> bool {
+        self.place.load(SeqCst) == shared
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.holds(ptr::null_mut())
+    }
 }
 
 impl WaitList {
     pub(crate) const fn new() -> Self {
         WaitList {
-            sole: AtomicPtr::new(ptr::null_mut()),
-            queued: AtomicUsize::new(0),
+            sole: Sole::new(),
+            queued: ConstAtomicUsize::new(0),
             line: Mutex::new(Line::new()),
         }
     }
@@ -42,22 +95,15 @@ impl WaitList {
     /// Takes `waiter` in until it is woken or the place is dropped.
     pub(crate) fn enter(&self, waiter: Waiter) -> Place<'_> {
         let waiter = match waiter {
-            Waiter::Tasklet(core) => {
-                let core = Arc::into_raw(core).cast_mut();
-                match self
-                    .sole
-                    .compare_exchange(ptr::null_mut(), core, SeqCst, SeqCst)
-                {
-                    Ok(_) => {
-                        return Place {
-                            list: self,
-                            kind: PlaceKind::Sole(core),
-                        };
-                    }
-                    // SAFETY: it has just been taken apart, and was not put there.
-                    Err(_) => Waiter::Tasklet(unsafe { Arc::from_raw(core) }),
+            Waiter::Tasklet(core) => match self.sole.put(core) {
+                Ok(core) => {
+                    return Place {
+                        list: self,
+                        kind: PlaceKind::Sole(core),
+                    };
                 }
-            }
+                Err(core) => Waiter::Tasklet(core),
+            },
             thread => thread,
         };
         let mut line = self.line.lock();
@@ -71,11 +117,8 @@ impl WaitList {
 
     /// Takes all who wait now out, and wakes them.
     pub(crate) fn wake_all(&self) {
-        if !self.sole.load(SeqCst).is_null()
-            && let Some(core) = NonNull::new(self.sole.swap(ptr::null_mut(), SeqCst))
-        {
-            // SAFETY: whoever takes the pointer out has the reference that came with it.
-            Waiter::Tasklet(unsafe { Arc::from_raw(core.as_ptr()) }).wake();
+        if let Some(core) = self.sole.take() {
+            Waiter::Tasklet(core).wake();
         }
         for _ in 0..self.queued.load(SeqCst) {
             let mut line = self.line.lock();
@@ -106,7 +149,7 @@ impl WaitList {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sole.load(SeqCst).is_null() && self.queued.load(SeqCst) == 0
+        self.sole.is_empty() && self.queued.load(SeqCst) == 0
     }
 }
 
@@ -135,7 +178,7 @@ impl Place<'_> {
     pub(crate) fn is_woken(&self) -> bool {
         match self.kind {
             // A tasklet waits for one thing at a time, so its pointer there is this place's.
-            PlaceKind::Sole(core) => self.list.sole.load(SeqCst) != core,
+            PlaceKind::Sole(core) => !self.list.sole.holds(core),
             PlaceKind::Queued(ticket) => !self.list.line.lock().contains(ticket),
         }
     }
@@ -144,17 +187,7 @@ impl Place<'_> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         match self.kind {
-            PlaceKind::Sole(core) => {
-                let sole = &self.list.sole;
-                if sole.load(SeqCst) == core
-                    && sole
-                        .compare_exchange(core, ptr::null_mut(), SeqCst, SeqCst)
-                        .is_ok()
-                {
-                    // SAFETY: as in `wake_all`; the exchange took it out.
-                    drop(unsafe { Arc::from_raw(core) });
-                }
-            }
+            PlaceKind::Sole(core) => drop(self.list.sole.take_back(core)),
             PlaceKind::Queued(ticket) => {
                 let mut line = self.list.line.lock();
                 let left = line.leave(ticket);

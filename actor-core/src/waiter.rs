@@ -46,6 +46,12 @@ impl ThreadParker {
             .unwrap_or_default()
     }
 
+    /// Whether it has been woken since its last return.
+    #[cfg(loom)]
+    pub(crate) fn is_woken(&self) -> bool {
+        *self.woken.lock()
+    }
+
     fn wake(&self) {
         *self.woken.lock() = true;
         self.changed.notify_one();

@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use std::{io, mem};
@@ -28,7 +28,7 @@ use crate::contain::contain_or;
 use crate::queue::{Kind, Link, Push, Queue};
 use crate::reactor::Sources;
 use crate::stacks::Stacks;
-use crate::substrate::NestedPoll;
+use crate::substrate::{self, NestedPoll};
 use crate::tasklet::core::Core;
 use crate::timers::{Action, Timers};
 use crate::{Pid, SpawnError, block, pool, reactor, ticks, time};
@@ -55,6 +55,9 @@ pub(crate) struct Shared {
     bell: OwnedFd,
     /// The worker's epoll; −1 until its driver has made it.
     epoll: AtomicI32,
+    /// Which coroutine of `may`'s is its driver, and what its thread alone touches. Set by the driver.
+    driver: AtomicUsize,
+    local: AtomicPtr<Local>,
     /// Tasklets that live here; placement goes by it.
     pub(crate) tasklets: AtomicUsize,
     activity: CachePadded<Beats>,
@@ -136,6 +139,8 @@ pub(crate) fn create(count: usize) -> io::Result<()> {
             inbox: Queue::new(),
             bell,
             epoll: AtomicI32::new(-1),
+            driver: AtomicUsize::new(0),
+            local: AtomicPtr::new(ptr::null_mut()),
             tasklets: AtomicUsize::new(0),
             activity: CachePadded::default(),
         };
@@ -157,6 +162,13 @@ pub(crate) fn all() -> &'static [CachePadded<Shared>] {
 pub(crate) fn least_loaded() -> usize {
     let load = |id: &usize| all()[*id].tasklets.load(Ordering::Relaxed);
     (0..all().len()).min_by_key(load).unwrap_or(0)
+}
+
+/// Whether a tasklet runs at this moment; for display, on any thread.
+pub(crate) fn is_running(core: &Core) -> bool {
+    let local = all()[core.home].local.load(Ordering::Acquire);
+    // SAFETY: null, or leaked and complete. No more of it is touched than this field, which is atomic.
+    !local.is_null() && ptr::eq(unsafe { (*local).current.load(Ordering::Relaxed) }, core)
 }
 
 /// Runs `command` on this worker now, or soon on some worker if this thread is none.
@@ -230,6 +242,28 @@ struct Command {
 
 thread_local! {
     static LOCAL: Cell<*const Local> = const { Cell::new(ptr::null()) };
+    /// Whether this is a thread of `may`'s that is no worker.
+    static IS_MAYS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Says that this is a thread of `may`'s on which nothing of ours belongs.
+pub(crate) fn mark_as_mays_thread() {
+    IS_MAYS.set(true);
+}
+
+/// Whether this is a thread of `may`'s on which nothing of ours belongs.
+pub(crate) fn is_mays_thread() -> bool {
+    IS_MAYS.get()
+}
+
+/// The worker under whose driver the caller runs, on whichever thread that is now.
+pub(crate) fn home_of_caller() -> Option<&'static Local> {
+    let driver = substrate::current_coroutine()?.get();
+    let is_its = |worker: &&CachePadded<Shared>| worker.driver.load(Ordering::Acquire) == driver;
+    let home = all().iter().find(is_its)?;
+    // SAFETY: leaked, and stored before its driver's number. Nobody else uses it: its driver has resumed
+    // the caller, or is the caller, and waits for its return wherever both have been moved to.
+    unsafe { home.local.load(Ordering::Relaxed).as_ref() }
 }
 
 /// The worker of this thread, if it is one.
@@ -256,8 +290,8 @@ pub(crate) struct Local {
     timerfd: OwnedFd,
     /// When the timerfd goes off, if it is armed.
     armed: Cell<Option<Instant>>,
-    /// The tasklet that runs now; null while the driver does.
-    current: Cell<*const Core>,
+    /// The tasklet that runs now; null while the driver does. Atomic for [`is_running`] alone.
+    current: AtomicPtr<Core>,
     /// Tasklets to be resumed, in order. An entry is the right to resume its tasklet, which cannot
     /// end before; so the pointers are good.
     /// `None` stands for the actors that are ready.
@@ -313,7 +347,7 @@ impl Local {
             poll,
             timerfd,
             armed: Cell::new(None),
-            current: Cell::new(ptr::null()),
+            current: AtomicPtr::new(ptr::null_mut()),
             ready: RefCell::default(),
             actors: RefCell::default(),
             actors_are_queued: Cell::new(false),
@@ -333,6 +367,9 @@ impl Local {
             calls: Cell::new((id as u64) << 48),
             turns: Cell::new(0),
         }));
+        shared.local.store(local, Ordering::Release);
+        let driver = substrate::current_coroutine().expect("a driver is a coroutine");
+        shared.driver.store(driver.get(), Ordering::Release);
         LOCAL.set(local);
         Ok(local)
     }
@@ -351,7 +388,7 @@ impl Local {
 
     /// The tasklet that runs now; `None` in the driver.
     pub(crate) fn current(&self) -> Option<NonNull<Core>> {
-        NonNull::new(self.current.get().cast_mut())
+        NonNull::new(self.current.load(Ordering::Relaxed))
     }
 
     /// Puts a tasklet of this worker at the end of the run queue.
@@ -718,10 +755,7 @@ impl Local {
     #[inline]
     pub(crate) fn check_thread(&self) {
         if !local_afresh().is_some_and(|now| ptr::eq(now, self)) {
-            block::die(
-                "a worker's tasklets have been moved to another thread: a tasklet must not call what \
-                 blocks or yields in `may`",
-            );
+            block::die(block::MOVED);
         }
     }
 
@@ -733,12 +767,12 @@ impl Local {
         let tasklet = unsafe { core.as_ref() };
         tasklet.wake.resumed();
         self.turns.set(0);
-        self.current.set(core.as_ptr());
+        self.current.store(core.as_ptr(), Ordering::Relaxed);
         self.shared.activity.hold(tasklet.acting_pid());
         // SAFETY: this is the home thread, and the tasklet does not run.
         let finished = unsafe { tasklet.home_state() }.resume();
         self.check_thread();
-        self.current.set(ptr::null());
+        self.current.store(ptr::null_mut(), Ordering::Relaxed);
         self.shared.activity.release();
         if finished {
             // SAFETY: it has finished, and this is the home thread.

@@ -78,9 +78,12 @@ fn every_operation_that_waits_can_be_killed() {
             ),
             ("room", Box::new(move || drop(full.send(Note)))),
             ("the end", Box::new(move || drop(join_idle.join()))),
-            ("a lock", Box::new(move || drop(lock.lock()))),
-            ("an event", Box::new(|| Event::new().wait())),
-            ("a permit", Box::new(|| drop(Semaphore::new(0).acquire()))),
+            ("the mutex at", Box::new(move || drop(lock.lock()))),
+            ("the event at", Box::new(|| Event::new().wait())),
+            (
+                "a permit of",
+                Box::new(|| drop(Semaphore::new(0).acquire())),
+            ),
             ("to read", Box::new(move || drop(read(&reader, None)))),
             (
                 "a thread",

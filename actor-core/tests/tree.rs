@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use actor_core::reactor::{Direction, Source};
-use actor_core::sync::{Event, Mutex, Semaphore};
+use actor_core::sync::{Condvar, Event, Mutex, Semaphore};
 use actor_core::{Mailbox, Message, Overflow, Tasklet, block_on_thread, match_message};
 use common::*;
 
@@ -49,6 +49,7 @@ fn it_tells_what_each_waits_for() {
         let source = Arc::new(Source::new(near).unwrap());
         let lock = Arc::new(Mutex::new(()));
         let event = Arc::new(Event::new());
+        let condition = Arc::new(Condvar::new());
         let permits = Arc::new(Semaphore::new(0));
         let guard = lock.lock();
         let idle = named("idle", || {
@@ -97,21 +98,29 @@ fn it_tells_what_each_waits_for() {
                     let lock = lock.clone();
                     move || drop(lock.lock())
                 }),
-                "waits for a lock".into(),
+                format!("waits for the mutex at {lock:p},"),
             ),
             (
                 named("listener", {
                     let event = event.clone();
                     move || event.wait()
                 }),
-                "waits for an event".into(),
+                format!("waits for the event at {event:p},"),
             ),
             (
                 named("applicant", {
                     let permits = permits.clone();
                     move || drop(permits.acquire())
                 }),
-                "waits for a permit".into(),
+                format!("waits for a permit of the semaphore at {permits:p},"),
+            ),
+            (
+                named("conditioned", {
+                    let condition = condition.clone();
+                    let lock = Mutex::new(());
+                    move || drop(condition.wait(lock.lock()))
+                }),
+                format!("waits for the condition variable at {condition:p},"),
             ),
             (
                 named("blocked", {
@@ -146,6 +155,38 @@ fn it_tells_what_each_waits_for() {
         }
         Tasklet::current().children().iter().for_each(Tasklet::kill);
         drop(guard);
+    });
+}
+
+#[test]
+fn it_tells_who_runs_from_who_is_ready() {
+    run(|| {
+        let ready = Tasklet::spawn(|| ());
+        let me = Tasklet::current();
+        let is = |who: &Tasklet, what: &str| line(&who.tree().to_string(), who).contains(what);
+        assert!(is(&me, " runs, on worker "));
+        assert!(is(&ready, " is ready, on worker "));
+        join(ready);
+        // On another worker as well.
+        let observer = spawn_on(0, move || {
+            let (over, begun) = (Gate::new(), Gate::new());
+            let busy = spawn_on(1, {
+                let (over, begun) = (over.clone(), begun.clone());
+                move || {
+                    let behind = Tasklet::spawn(|| ());
+                    begun.open();
+                    while !over.is_open() {}
+                    behind
+                }
+            });
+            begun.pass();
+            let behind = busy.children().remove(0);
+            assert!(is(&busy, " runs, on worker 1"));
+            assert!(is(&behind, " is ready, on worker 1"));
+            over.open();
+            join(join(busy));
+        });
+        join(observer);
     });
 }
 
@@ -213,7 +254,7 @@ fn it_tells_what_is_special() {
         for _ in 0..3 {
             deaf.send(Note).unwrap();
         }
-        wait_until_it_waits(&deaf, "waits for an event");
+        wait_until_it_waits(&deaf, "waits for the event at");
         deaf.stop();
         let own = line(&deaf.tree().to_string(), &deaf);
         assert!(own.contains(", daemon, stopping"), "{own}");

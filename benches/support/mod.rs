@@ -1,6 +1,7 @@
 //! Runs criterion beside the runtime: criterion's own work on a plain thread, what it measures inside
 //! a tasklet, where there is no wake-up from outside in the figures.
 
+use std::net::{SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -53,4 +54,12 @@ pub(crate) fn time(times: u64, mut work: impl FnMut(u64)) -> Duration {
         work(n);
     }
     start.elapsed()
+}
+
+/// A client on a plain thread.
+#[allow(dead_code, reason = "most benches have no network in them")]
+pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(addr).expect("a connection");
+    client.set_nodelay(true).expect("a TCP socket");
+    client
 }

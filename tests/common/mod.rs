@@ -44,6 +44,11 @@ pub(crate) fn example(name: &str) -> Command {
 /// ends the process.
 pub(crate) fn child<F: FnOnce() -> ExitCode>(program: F) -> Command {
     let test = test_of::<F>();
+    let thread = thread::current();
+    assert!(
+        [Some(test), Some("main")].contains(&thread.name()),
+        "the closure is written in `{test}`, which is no test"
+    );
     if env::var_os(CHILD).is_some_and(|name| name == test) {
         let code = program();
         process::exit(

@@ -129,7 +129,8 @@ impl RuntimeBuilder {
         self
     }
 
-    /// How many threads [`block_on_thread`](crate::block_on_thread) may use.
+    /// How many threads [`block_on_thread`](crate::block_on_thread) may use;
+    /// [`DEFAULT_POOL_THREADS`](crate::DEFAULT_POOL_THREADS) by default.
     ///
     /// ```
     /// use actor_core::{Runtime, block_on_thread};
@@ -200,13 +201,33 @@ impl RuntimeBuilder {
     }
 
     /// Whether SIGINT and SIGTERM stop the program in order, and a second one at once. By default
-    /// they do.
+    /// they do. Otherwise they do what they do without the runtime: end the process, or whatever the
+    /// program has arranged itself.
+    ///
+    /// ```
+    /// use actor_core::{Runtime, quit};
+    ///
+    /// // For a program that has handlers of its own, and stops by `quit`.
+    /// let code = Runtime::builder().signals(false).dispatch(|| quit(3));
+    /// # assert_eq!(code, std::process::ExitCode::from(3));
+    /// ```
     pub fn signals(mut self, on: bool) -> Self {
         self.settings.signals = Some(on);
         self
     }
 
-    /// Whether SIGUSR1 prints the tree of tasklets to standard error. By default it does.
+    /// Whether SIGUSR1 prints the tree of tasklets to standard error. By default it does. Otherwise it
+    /// does what it does without the runtime: it ends the process, unless the program has arranged
+    /// something else.
+    ///
+    /// ```
+    /// use actor_core::{Runtime, Tasklet};
+    ///
+    /// let code = Runtime::builder().sigusr1(false).dispatch(|| {
+    ///     eprint!("{}", Tasklet::current().tree()); // the tree is to be had without it
+    /// });
+    /// # assert_eq!(code, std::process::ExitCode::SUCCESS);
+    /// ```
     pub fn sigusr1(mut self, on: bool) -> Self {
         self.settings.sigusr1 = Some(on);
         self
@@ -468,7 +489,7 @@ impl Settings {
             workers: Some(workers),
             stack_size: Some(stack_size(self.stack_size.unwrap_or(DEFAULT_STACK_SIZE))?),
             tasklets: Some(limits::set_tasklet_limit(self.tasklets)),
-            pool_threads: Some(self.pool_threads.unwrap_or(pool::DEFAULT_THREADS)),
+            pool_threads: Some(self.pool_threads.unwrap_or(pool::DEFAULT_POOL_THREADS)),
             unmatched: Some(self.unmatched.unwrap_or_default()),
             virtual_clock: Some(virtual_clock),
             signals: Some(self.signals.unwrap_or(true)),

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use crate::{RuntimeError, substrate};
+use crate::{RuntimeError, substrate, worker};
 
 /// How long a probe may take; only a broken `may` lets it pass.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +37,19 @@ pub(crate) fn check(workers: usize) -> Result<(), RuntimeError> {
     if workers > 1 {
         check_stealing(threads[0])?;
     }
-    Ok(())
+    mark_timer_thread()
+}
+
+/// Finds `may`'s timer thread and marks it: a tasklet that calls one of `may`'s own sleeps comes back
+/// there, and must not be taken for a plain thread.
+fn mark_timer_thread() -> Result<(), RuntimeError> {
+    let (tell, told) = mpsc::channel();
+    substrate::start_on_timer_thread(move || {
+        worker::mark_as_mays_thread();
+        let _ = tell.send(());
+    })?;
+    told.recv_timeout(PATIENCE)
+        .map_err(|_| failed("the timers of `may` do not run".into()))
 }
 
 /// The thread on which a coroutine for the worker `id` runs.
@@ -92,4 +104,36 @@ fn check_stealing(home: ThreadId) -> Result<(), RuntimeError> {
 
 fn failed(why: String) -> RuntimeError {
     RuntimeError::ProbeFailed(why)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{dispatch, worker};
+
+    /// To switch work stealing on would take a second build of everything. Its effect is that what is
+    /// queued on a worker runs elsewhere than at home, and that can be had by naming another home.
+    #[test]
+    fn what_runs_elsewhere_than_it_was_queued_is_taken_for_stolen() {
+        let _ = dispatch(|| ());
+        let home = thread_of(0).unwrap();
+        check_stealing(home).unwrap();
+        let elsewhere = thread::current().id();
+        let refused = check_stealing(elsewhere).unwrap_err().to_string();
+        assert!(refused.contains("work_steal"), "{refused}");
+        assert!(refused.contains("cargo tree"), "does not say what helps");
+    }
+
+    #[test]
+    fn another_number_of_workers_is_noticed() {
+        let _ = dispatch(|| ());
+        let workers = worker::all().len();
+        check(workers).unwrap();
+        for wrong in [workers + 1, workers - 1] {
+            if wrong > 0 {
+                let refused = check(wrong).unwrap_err();
+                assert!(matches!(refused, RuntimeError::ProbeFailed(_)));
+            }
+        }
+    }
 }

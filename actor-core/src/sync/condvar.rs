@@ -231,7 +231,7 @@ impl Condvar {
             ticket: self.line.lock().join(waiter),
         };
         let mutex = guard.unlock();
-        let wait = Wait::new(Waiting::Event, deadline);
+        let wait = Wait::new(Waiting::Condition((&raw const *self).addr()), deadline);
         match block::wait_until(wait, || place.is_notified().then_some(())) {
             Ok(()) | Err(Interrupt::TimedOut) => {}
             Err(interrupt) => interrupt.raise(OPERATION),

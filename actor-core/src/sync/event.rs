@@ -175,7 +175,8 @@ impl Event {
             }
         };
         let happened = || place.may_go_on().then_some(());
-        block::wait_until(Wait::new(Waiting::Event, deadline), happened)
+        let what = Waiting::Event((&raw const *self).addr());
+        block::wait_until(Wait::new(what, deadline), happened)
     }
 }
 

@@ -90,6 +90,10 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
+    fn waiting(&self) -> Waiting {
+        Waiting::Lock((&raw const *self).addr())
+    }
+
     /// Locks, waiting until it is this caller's turn.
     ///
     /// Unlocking is done by dropping the guard. The deadline of a [`timeout`](crate::timeout()) block
@@ -115,7 +119,7 @@ impl<T: ?Sized> Mutex<T> {
     /// });
     /// ```
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        match super::acquire(&self.permits, 1, Waiting::Lock, None) {
+        match super::acquire(&self.permits, 1, self.waiting(), None) {
             Ok(()) => self.guard(),
             Err(interrupt) => interrupt.raise("locking a mutex"),
         }
@@ -153,7 +157,7 @@ impl<T: ?Sized> Mutex<T> {
     /// assert_eq!(mutex.lock_timeout(Duration::from_millis(1)).unwrap_err(), TimedOut);
     /// ```
     pub fn lock_timeout(&self, limit: Duration) -> Result<MutexGuard<'_, T>, TimedOut> {
-        super::acquire_timeout(&self.permits, 1, Waiting::Lock, limit)?;
+        super::acquire_timeout(&self.permits, 1, self.waiting(), limit)?;
         Ok(self.guard())
     }
 

@@ -11,13 +11,11 @@
 //! looks once more at what is free. A release whose addition came before the flag is seen by that
 //! look; one that came after has found the flag, and serves the line itself.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-
-use parking_lot::{Mutex, MutexGuard};
 
 use crate::block::{self, Interrupt, Wait};
 use crate::line::{Line, Ticket};
+use crate::primitive::{ConstAtomicUsize, Mutex, MutexGuard};
 use crate::waiter::Waiter;
 
 const CLOSED: usize = 1;
@@ -28,7 +26,7 @@ const ONE: usize = 4;
 /// See the [module](self).
 #[derive(Debug)]
 pub(crate) struct Permits {
-    word: AtomicUsize,
+    word: ConstAtomicUsize,
     /// Whoever is taken out without having left has its permits.
     line: Mutex<Line<Waiting>>,
 }
@@ -53,7 +51,7 @@ impl Permits {
     pub(crate) const fn new(free: usize) -> Self {
         assert!(free <= Self::MAX, "too many permits");
         Permits {
-            word: AtomicUsize::new(free * ONE),
+            word: ConstAtomicUsize::new(free * ONE),
             line: Mutex::new(Line::new()),
         }
     }
@@ -90,31 +88,24 @@ impl Permits {
             return Ok(());
         }
         let waiter = block::waiter().map_err(Refusal::Interrupted)?;
-        let mut place = {
-            let mut line = self.line.lock();
-            self.word.fetch_or(QUEUED, Relaxed);
-            let ticket = line.join(Waiting { wanted, waiter });
-            self.serve(line);
-            Place {
-                permits: self,
-                ticket,
-                wanted,
-                keep: false,
-            }
-        };
-        let granted = block::wait_until(wait, || {
-            let line = self.line.lock();
-            if !line.contains(place.ticket) {
-                Some(Ok(()))
-            } else if self.word.load(Relaxed) & CLOSED != 0 {
-                Some(Err(Refusal::Closed))
-            } else {
-                None
-            }
-        })
-        .map_err(Refusal::Interrupted)?;
+        let mut place = self.enter(wanted, waiter);
+        let granted = block::wait_until(wait, || place.look()).map_err(Refusal::Interrupted)?;
         place.keep = granted.is_ok();
         granted
+    }
+
+    /// Takes a place in the line; and the permits at once, if there are enough now.
+    pub(crate) fn enter(&self, wanted: usize, waiter: Waiter) -> Place<'_> {
+        let mut line = self.line.lock();
+        self.word.fetch_or(QUEUED, Relaxed);
+        let ticket = line.join(Waiting { wanted, waiter });
+        self.serve(line);
+        Place {
+            permits: self,
+            ticket,
+            wanted,
+            keep: false,
+        }
     }
 
     /// Gives permits back, to whoever waits for them first.
@@ -166,11 +157,25 @@ impl Permits {
 
 /// A place in the line. Dropped without `keep`, it leaves; or, if its permits have been granted at
 /// the same moment (the waiter was killed, or timed out), gives them on.
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     permits: &'a Permits,
     ticket: Ticket,
     wanted: usize,
     keep: bool,
+}
+
+impl Place<'_> {
+    /// Whether the permits have been granted, or never will be.
+    pub(crate) fn look(&self) -> Option<Result<(), Refusal>> {
+        let line = self.permits.line.lock();
+        if !line.contains(self.ticket) {
+            Some(Ok(()))
+        } else if self.permits.word.load(Relaxed) & CLOSED != 0 {
+            Some(Err(Refusal::Closed))
+        } else {
+            None
+        }
+    }
 }
 
 impl Drop for Place<'_> {

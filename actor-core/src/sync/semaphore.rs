@@ -41,6 +41,10 @@ pub struct Semaphore {
 }
 
 impl Semaphore {
+    fn waiting(&self) -> Waiting {
+        Waiting::Permit((&raw const *self).addr())
+    }
+
     /// How many permits there may be. More than that many can never be acquired.
     pub const MAX_PERMITS: usize = Permits::MAX / 2;
 
@@ -107,7 +111,7 @@ impl Semaphore {
     /// assert_eq!((three.count(), semaphore.available()), (3, 2));
     /// ```
     pub fn acquire_many(&self, count: usize) -> Permit<'_> {
-        match super::acquire(&self.permits, count, Waiting::Permit, None) {
+        match super::acquire(&self.permits, count, self.waiting(), None) {
             Ok(()) => self.permit(count),
             Err(interrupt) => interrupt.raise("acquiring a permit"),
         }
@@ -144,7 +148,7 @@ impl Semaphore {
     /// assert_eq!(refused.unwrap_err(), TimedOut);
     /// ```
     pub fn acquire_timeout(&self, limit: Duration) -> Result<Permit<'_>, TimedOut> {
-        super::acquire_timeout(&self.permits, 1, Waiting::Permit, limit)?;
+        super::acquire_timeout(&self.permits, 1, self.waiting(), limit)?;
         Ok(self.permit(1))
     }
 

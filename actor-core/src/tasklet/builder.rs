@@ -142,6 +142,18 @@ impl TaskletBuilder {
 
     /// Whether it is asked to stop as soon as the program is, and not only once its parent has ended.
     /// For what accepts new work.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch, is_shutting_down, quit};
+    ///
+    /// dispatch(|| {
+    ///     let door = Tasklet::builder().stop_first(true);
+    ///     let door = door.spawn(|| Tasklet::receive().for_each(drop)).unwrap();
+    ///     quit(0);
+    ///     door.join().unwrap(); // shut, while main goes on to see to those who are in
+    ///     assert!(is_shutting_down());
+    /// });
+    /// ```
     pub fn stop_first(mut self, stop_first: bool) -> Self {
         self.stop_first = stop_first;
         self

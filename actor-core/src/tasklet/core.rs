@@ -92,8 +92,9 @@ pub(crate) struct HomeState {
     coroutine: UnsafeCell<Option<Coroutine>>,
     body: Cell<Option<Body>>,
     suspender: Cell<Option<Suspender>>,
-    /// The stack's usable addresses; empty until it has run.
-    stack: RefCell<Range<usize>>,
+    /// Where the stack's usable addresses begin and end. Until it has run: 0, and how many there are.
+    stack_start: Cell<usize>,
+    stack_end: Cell<usize>,
     /// The nearest deadline around what it does.
     pub(crate) scope: Cell<Option<Scope>>,
     pub(crate) locals: RefCell<Locals>,
@@ -157,7 +158,8 @@ impl Core {
                 coroutine: UnsafeCell::new(None),
                 body: Cell::new(None),
                 suspender: Cell::new(None),
-                stack: RefCell::new(0..0),
+                stack_start: Cell::new(0),
+                stack_end: Cell::new(0),
                 scope: Cell::new(None),
                 locals: RefCell::new(settings.locals),
                 raised: Cell::new(0),
@@ -196,7 +198,7 @@ impl Core {
         let state = &core.home_state;
         state.body.set(Some(body));
         // Where it lies is known only when it runs.
-        *state.stack.borrow_mut() = 0..coroutine.stack_size();
+        state.stack_end.set(coroutine.stack_size());
         // SAFETY: not started yet, so nobody else touches it.
         unsafe { *state.coroutine.get() = Some(coroutine) };
     }
@@ -212,8 +214,8 @@ impl Core {
         let top = (&raw const here)
             .expose_provenance()
             .next_multiple_of(limits::page_size());
-        let size = state.stack.borrow().len();
-        *state.stack.borrow_mut() = top - size..top;
+        state.stack_start.set(top - state.stack_end.get());
+        state.stack_end.set(top);
         let body = state
             .body
             .take()
@@ -594,12 +596,11 @@ impl Core {
     // before it is mispredicted, which costs as much as the switch itself.
     #[inline(always)]
     pub(crate) fn suspend(&self, local: &'static Local) {
-        // SAFETY: the tasklet itself.
-        let state = unsafe { self.home_state() };
-        let here = (&raw const state).addr();
-        if !state.stack.borrow().contains(&here) {
+        if !self.runs_on_its_stack() {
             block::die("a generator inside a tasklet has called an operation that waits");
         }
+        // SAFETY: the tasklet itself.
+        let state = unsafe { self.home_state() };
         let suspender = state.suspender.get().expect("set before the body runs");
         // SAFETY: on this tasklet's stack, as has just been checked.
         unsafe { suspender.suspend() };
@@ -611,11 +612,17 @@ impl Core {
         Waiting::decode(self.waiting.load(Ordering::Relaxed))
     }
 
-    /// Its stack, for the overflow handler, which runs on its home thread.
+    /// Whether the caller's frame lies on the tasklet's own stack. For its home's thread.
+    #[inline(always)]
+    pub(crate) fn runs_on_its_stack(&self) -> bool {
+        let frame = 0u8;
+        let state = &self.home_state;
+        (state.stack_start.get()..state.stack_end.get()).contains(&(&raw const frame).addr())
+    }
+
+    /// Its stack, for its home's thread, the overflow handler included.
     pub(crate) fn stack(&self) -> Range<usize> {
-        // Not `borrow`: a signal handler must not wait for, or panic at, what it has interrupted.
-        // SAFETY: written once, before the body runs, on this very thread.
-        unsafe { (*self.home_state.stack.as_ptr()).clone() }
+        self.home_state.stack_start.get()..self.home_state.stack_end.get()
     }
 }
 
@@ -658,11 +665,13 @@ impl Waiting {
             Waiting::End(pid) => (4, pid.0),
             Waiting::Readable(fd) => (5, fd as u64),
             Waiting::Writable(fd) => (6, fd as u64),
-            Waiting::Lock => (7, 0),
-            Waiting::Event => (8, 0),
-            Waiting::Permit => (9, 0),
-            Waiting::Thread => (10, 0),
-            Waiting::Time => (11, 0),
+            // An address of a user's process has 56 bits at most.
+            Waiting::Lock(at) => (7, at as u64),
+            Waiting::Condition(at) => (8, at as u64),
+            Waiting::Event(at) => (9, at as u64),
+            Waiting::Permit(at) => (10, at as u64),
+            Waiting::Thread => (11, 0),
+            Waiting::Time => (12, 0),
         };
         kind << 56 | detail & ((1 << 56) - 1)
     }
@@ -676,11 +685,12 @@ impl Waiting {
             4 => Waiting::End(Pid(detail)),
             5 => Waiting::Readable(detail as i32),
             6 => Waiting::Writable(detail as i32),
-            7 => Waiting::Lock,
-            8 => Waiting::Event,
-            9 => Waiting::Permit,
-            10 => Waiting::Thread,
-            11 => Waiting::Time,
+            7 => Waiting::Lock(detail as usize),
+            8 => Waiting::Condition(detail as usize),
+            9 => Waiting::Event(detail as usize),
+            10 => Waiting::Permit(detail as usize),
+            11 => Waiting::Thread,
+            12 => Waiting::Time,
             _ => Waiting::Nothing,
         }
     }

@@ -84,6 +84,25 @@ impl Tasklet {
     /// });
     /// ```
     ///
+    /// Tasklets are never moved to balance the load, so a `main` that spawns everything like this runs on
+    /// one core. What is to run on the others is placed there, with what it spawns in turn:
+    ///
+    /// ```
+    /// use actor_core::{Placement, Tasklet, dispatch, join_all};
+    ///
+    /// dispatch(|| {
+    ///     let search = |part: u32| {
+    ///         let elsewhere = Tasklet::builder().placement(Placement::LeastLoaded);
+    ///         elsewhere.spawn(move || part * part).expect("a tasklet to be had")
+    ///     };
+    ///     let found = join_all((0..8).map(search)).into_iter().map(Result::unwrap);
+    ///     assert_eq!(found.sum::<u32>(), 140);
+    /// });
+    /// ```
+    ///
+    /// A server does so with its connections. Actors are another matter: those that are ready go to
+    /// workers that have nothing to do.
+    ///
     /// # Panics
     ///
     /// If it cannot be spawned: there are too many, or no [`dispatch`](crate::dispatch) runs. Use

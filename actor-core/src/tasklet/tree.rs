@@ -9,11 +9,33 @@ use super::family::Family;
 use crate::Pid;
 use crate::block::Waiting;
 use crate::tasklet::Tasklet;
+use crate::worker;
 
 /// Tasklets and their descendants at one moment; see [`Tasklet::tree`].
 ///
 /// Printed, it is a line for each: its name and pid, whether it runs, is ready or what it waits for,
-/// and what else is to be told of it.
+/// and what else is to be told of it. A lock is told by its address, which is also what `{:p}` prints
+/// of a reference to it: two tasklets that wait for the same one can be seen to, and a program can log
+/// which of its own is where.
+///
+/// ```
+/// use actor_core::{Tasklet, dispatch, sync::Mutex};
+/// use std::sync::Arc;
+///
+/// dispatch(|| {
+///     let ledger = Arc::new(Mutex::new(0));
+///     let guard = ledger.lock();
+///     let clerk = {
+///         let ledger = ledger.clone();
+///         Tasklet::spawn(move || *ledger.lock() += 1)
+///     };
+///     assert!(clerk.tree().to_string().contains(" is ready, "));
+///     Tasklet::yield_now();
+///     let waits = format!("waits for the mutex at {ledger:p}");
+///     assert!(clerk.tree().to_string().contains(&waits));
+///     drop(guard);
+/// });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Tree {
     /// Each with its depth, parents before their children.
@@ -75,7 +97,8 @@ fn describe(core: &Core, by_pid: &HashMap<Pid, &Core>, f: &mut fmt::Formatter<'_
         return f.write_str("has ended");
     }
     match core.waits_for() {
-        _ if !core.wake.is_parked() => f.write_str("runs")?,
+        _ if worker::is_running(core) => f.write_str("runs")?,
+        _ if !core.wake.is_parked() => f.write_str("is ready")?,
         Waiting::Nothing => f.write_str("waits")?,
         Waiting::Message => f.write_str("waits for a message")?,
         Waiting::Reply(of) => write!(f, "waits for a reply of {}", name(of, by_pid))?,
@@ -83,9 +106,10 @@ fn describe(core: &Core, by_pid: &HashMap<Pid, &Core>, f: &mut fmt::Formatter<'_
         Waiting::End(of) => write!(f, "waits for the end of {}", name(of, by_pid))?,
         Waiting::Readable(fd) => write!(f, "waits to read from descriptor {}", file(fd))?,
         Waiting::Writable(fd) => write!(f, "waits to write to descriptor {}", file(fd))?,
-        Waiting::Lock => f.write_str("waits for a lock")?,
-        Waiting::Event => f.write_str("waits for an event")?,
-        Waiting::Permit => f.write_str("waits for a permit")?,
+        Waiting::Lock(at) => write!(f, "waits for the mutex at {at:#x}")?,
+        Waiting::Condition(at) => write!(f, "waits for the condition variable at {at:#x}")?,
+        Waiting::Event(at) => write!(f, "waits for the event at {at:#x}")?,
+        Waiting::Permit(at) => write!(f, "waits for a permit of the semaphore at {at:#x}")?,
         Waiting::Thread => f.write_str("waits for a thread of the pool")?,
         Waiting::Time => f.write_str("waits for a time")?,
     }
