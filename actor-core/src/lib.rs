@@ -35,6 +35,7 @@ mod error;
 mod exit;
 mod group;
 mod home;
+mod lazy;
 mod line;
 #[cfg(all(test, loom))]
 mod loom_models;

@@ -21,6 +21,7 @@ use crate::block::{Interrupt, Wait, Waiting};
 use crate::contain::contain;
 use crate::envelope::Envelope;
 use crate::exit::{Exit, ExitReason, SharedError, Watchers};
+use crate::lazy::LazyBox;
 use crate::mailbox::{Contents, Mailbox, Patience};
 use crate::queue::{Kind, Link};
 use crate::runtime::program::Program;
@@ -74,15 +75,15 @@ pub(crate) struct ActorCell {
     /// Written on its home's thread alone.
     carrier: AtomicPtr<Core>,
     pub(crate) mailbox: Contents,
-    extra: OnceLock<Box<Extra>>,
+    /// Whoever waits for its start or its end.
+    waiting: LazyBox<WaitList>,
+    extra: LazyBox<Extra>,
 }
 
 /// What few actors have.
 #[derive(Default)]
 pub(crate) struct Extra {
     pub(crate) name: Option<Box<str>>,
-    /// Whoever waits for its start or its end.
-    pub(crate) waiting: WaitList,
     watchers: OnceLock<Watchers>,
     /// Why it is to end, or has, if a code does not say it.
     reason: Mutex<Option<ExitReason>>,
@@ -309,13 +310,10 @@ impl ActorCell {
     /// It counts as on its way to its home's inbox, where [`launch`](Self::launch) then puts it; so
     /// nothing wakes it before.
     pub(crate) fn allocate<A: Actor>(settings: Settings, value: Option<A>) -> NonNull<Typed<A>> {
-        let extra = OnceLock::new();
-        if settings.name.is_some() {
-            let _ = extra.set(Box::new(Extra {
-                name: settings.name,
-                ..Extra::default()
-            }));
-        }
+        let extra = settings.name.map(|name| Extra {
+            name: Some(name),
+            ..Extra::default()
+        });
         let typed = Typed {
             core: ActorCell {
                 link: Link::new(Kind::Actor),
@@ -330,7 +328,8 @@ impl ActorCell {
                 references: AtomicUsize::new(1),
                 carrier: AtomicPtr::new(ptr::null_mut()),
                 mailbox: Contents::new(settings.mailbox),
-                extra,
+                waiting: LazyBox::new(None),
+                extra: LazyBox::new(extra),
             },
             value: Slot::new(value),
         };
@@ -380,7 +379,7 @@ impl ActorCell {
     }
 
     pub(crate) fn extra(&self) -> &Extra {
-        self.extra.get_or_init(Box::default)
+        self.extra.get_or_default()
     }
 
     // Where it is ------------------------------------------------------------------------------
@@ -507,10 +506,10 @@ impl ActorCell {
     }
 
     pub(crate) fn tell_waiting(&self) {
-        // Whoever waits makes the list first, and then looks for what has just been changed.
-        fence(Ordering::SeqCst);
-        if let Some(extra) = self.extra.get() {
-            extra.waiting.wake_all();
+        // Whoever waits makes the list first, and then looks for what has just been changed; all of that
+        // is sequentially consistent.
+        if let Some(waiting) = self.waiting.get() {
+            waiting.wake_all();
         }
     }
 
@@ -740,7 +739,7 @@ impl ActorCell {
             return Ok(there);
         }
         let wait = Wait::new(Waiting::End(self.pid), deadline);
-        self.extra().waiting.wait_until(wait, look)
+        self.waiting.get_or_default().wait_until(wait, look)
     }
 
     /// Waits until `started` has returned, and says whether it has failed.
@@ -815,6 +814,12 @@ impl ActorCell {
 
     pub(crate) fn watchers(&self) -> &Watchers {
         self.extra().watchers.get_or_init(Watchers::default)
+    }
+
+    /// Whether it has ever had anything that few actors have. If not, nobody watches it, unless somebody
+    /// begins to now.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.extra.get().is_none()
     }
 
     /// Those who watch it, if anybody has ever done so, or it has watched anybody.

@@ -269,7 +269,10 @@ unsafe fn end(local: &Local, carrier: &Core, actor: &ActorCell, reason: &ExitRea
     actor.clear_locals(&guarded);
     actor.set_reason(reason);
     actor.mark_ended();
-    exit::tell_all(&Party::actor(actor));
+    // Whoever watches it makes what it has for that first, and then looks whether it has ended.
+    if !actor.is_plain() {
+        exit::tell_all(&Party::actor(actor));
+    }
     // Last: whoever has waited for the end finds all of that done.
     actor.tell_waiting();
     actor.program.activity.rest(local.id);
