@@ -433,7 +433,11 @@ impl<T> Reply<T> {
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        self.share.cell().give_up();
+        let cell = self.share.cell();
+        // Most often it has been answered, or given up before; that is never taken back.
+        if cell.standing.state.load(Ordering::Relaxed) == PENDING {
+            cell.give_up();
+        }
     }
 }
 
