@@ -279,7 +279,7 @@ pub use actor_core::{
     SendError, SpawnError, TimedOut, Unwinding,
 };
 
-pub use actor_core::{reactor, sync, time};
+pub use actor_core::{channel, reactor, sync, time};
 
 /// All of [`std::io`], and streams with buffers.
 ///

@@ -9,6 +9,7 @@
 //! true, which poisons their locks and makes their destructors believe that they unwind; raising
 //! would abort the process. What would have to wait says [`Interrupt::Unwinding`] instead.
 
+use std::any::Any;
 use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
 use std::thread::panicking;
@@ -17,7 +18,9 @@ use std::time::Instant;
 use crate::tasklet::core::Core;
 use crate::timeout::{self, ScopeId};
 use crate::waiter::{ThreadParker, Waiter};
-use crate::{CallError, TimedOut, Unwinding, runtime, time, timers, worker};
+use crate::{
+    BoxError, CallError, Deadlock, TimedOut, Unwinding, WouldBlock, runtime, time, timers, worker,
+};
 
 /// What a tasklet waits for, as [`Tasklet::tree`](crate::Tasklet::tree) shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,22 @@ pub(crate) enum Waiting {
     Permit(usize),
     Thread,
     Time,
+    /// A sender, at the channel of that number.
+    Sender(u64),
+    /// A receiver, at the channel of that number.
+    Receiver(u64),
+    /// One of several things.
+    Any,
+}
+
+impl Waiting {
+    /// Whether an operation that waits for this has an error that says [`Interrupt::Deadlock`].
+    pub(crate) fn can_end_in_deadlock(self) -> bool {
+        matches!(
+            self,
+            Waiting::Reply(_) | Waiting::End(_) | Waiting::Sender(_) | Waiting::Receiver(_)
+        )
+    }
 }
 
 /// Why an operation ended without having succeeded.
@@ -54,6 +73,10 @@ pub(crate) enum Interrupt {
     Exhausted,
     /// It would have to wait on a worker's thread outside any tasklet, where nothing can wait.
     Outside,
+    /// It would have to wait, and its tasklet has forbidden itself to.
+    WouldBlock,
+    /// It could wait for ever: nobody is left who could end the wait.
+    Deadlock,
 }
 
 impl Interrupt {
@@ -69,6 +92,8 @@ impl Interrupt {
             Interrupt::Unwinding => panic!("{operation}: {Unwinding}"),
             Interrupt::Outside => panic!("{operation} outside a tasklet on a worker's thread"),
             Interrupt::Exhausted => panic!("{operation}: {}", CallError::Exhausted),
+            Interrupt::WouldBlock => panic!("{operation}: {WouldBlock}"),
+            Interrupt::Deadlock => panic!("{operation}: {Deadlock}"),
             Interrupt::TimedOut | Interrupt::Stopping => {
                 unreachable!("{operation} was given no deadline and did not ask for stops")
             }
@@ -82,6 +107,8 @@ impl Interrupt {
             Interrupt::Unwinding => Unwinding.into(),
             Interrupt::Exhausted => CallError::Exhausted.into(),
             Interrupt::Stopping => std::io::Error::other("the tasklet has been asked to stop"),
+            Interrupt::WouldBlock => WouldBlock.into(),
+            Interrupt::Deadlock => Deadlock.into(),
             Interrupt::Outside => {
                 std::io::Error::other("nothing can wait on a worker's thread outside a tasklet")
             }
@@ -177,7 +204,7 @@ impl Here<'_> {
             && local.has_outstayed()
             && !panicking()
         {
-            core.yield_now(local);
+            core.give_way(local);
             core.check_kill(local);
         }
     }
@@ -225,23 +252,83 @@ pub(crate) fn enter() -> Result<(), Interrupt> {
     let here = here();
     here.touch();
     here.make_way();
-    match timeout::nearest(&here) {
-        Some((at, scope)) if time::now() >= at && !panicking() => Err(Interrupt::Expired(scope)),
-        _ => Ok(()),
+    here.check_deadline()
+}
+
+/// As [`enter`], for an operation that decides itself who runs next.
+#[inline]
+pub(crate) fn enter_in_turn() -> Result<(), Interrupt> {
+    let here = here();
+    here.touch();
+    here.check_deadline()
+}
+
+/// Whether the caller may wait.
+#[inline]
+pub(crate) fn may_block() -> Result<(), Interrupt> {
+    if panicking() {
+        return Err(Interrupt::Unwinding);
+    }
+    Ok(())
+}
+
+/// Wakes `peer`, whom the caller has just given what it waited for, and decides who of the two runs
+/// next if they share a worker: with `at_once` the peer does, and the caller comes after all who are
+/// ready; otherwise the caller goes on, and the peer comes after them.
+#[inline(always)]
+pub(crate) fn meet(peer: Waiter, at_once: bool) {
+    let here = here();
+    if let (Here::Tasklet(local, core), Waiter::Tasklet(other)) = (&here, &peer)
+        && other.home == local.id
+    {
+        // Nobody switches while it unwinds.
+        if at_once && !panicking() {
+            local.wake_first(other);
+            drop(peer);
+            if local.is_over_budget() {
+                core.give_way(local);
+            } else {
+                core.yield_now(local);
+            }
+        } else {
+            local.wake_own(other);
+        }
+        return;
+    }
+    peer.wake();
+    // Such peers can be there without end, and this tasklet would never wait.
+    if let Here::Tasklet(local, core) = here
+        && local.has_outstayed()
+        && !panicking()
+    {
+        core.give_way(local);
+    }
+}
+
+impl Here<'_> {
+    #[inline]
+    fn check_deadline(&self) -> Result<(), Interrupt> {
+        match timeout::nearest(self) {
+            Some((at, scope)) if time::now() >= at && !panicking() => {
+                Err(Interrupt::Expired(scope))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 /// The means to wake the caller.
 #[inline(never)]
 pub(crate) fn waiter() -> Result<Waiter, Interrupt> {
-    if panicking() {
-        return Err(Interrupt::Unwinding);
-    }
+    may_block()?;
     match here() {
         Here::Tasklet(local, core) => {
             // In a handler: whoever is to end the wait may need a carrier.
             if core.acting().is_some() && local.reserve_carrier().is_err() {
                 return Err(Interrupt::Exhausted);
+            }
+            if core.must_not_block() {
+                return Err(Interrupt::WouldBlock);
             }
             Ok(Waiter::Tasklet(core.strong()))
         }
@@ -256,6 +343,7 @@ pub(crate) struct Wait {
     what: Waiting,
     deadline: Option<Instant>,
     or_stop: bool,
+    for_peer: bool,
 }
 
 impl Wait {
@@ -264,6 +352,18 @@ impl Wait {
             what,
             deadline,
             or_stop: false,
+            for_peer: false,
+        }
+    }
+
+    /// A wait for a peer, who leaves something where `look` finds it. That is not lost to a kill of the
+    /// same moment: the wait succeeds, and the kill comes with the next operation. Whoever leaves
+    /// something must pass over those that have been [called off](Core::is_called_off). And it may end
+    /// with [`Interrupt::Deadlock`].
+    pub(crate) fn for_peer(self) -> Self {
+        Wait {
+            for_peer: true,
+            ..self
         }
     }
 
@@ -302,9 +402,24 @@ pub(crate) fn wait_until<T>(
     // Set once for the whole wait, however often it is woken in between: so it keeps its place among
     // those with the same deadline.
     let mut timer = None;
+    let mut in_vain = false;
     loop {
+        // Read before the look: nothing is left any more for one that has been called off, so what
+        // this look does not find does not come.
+        let called_off = match here {
+            Here::Tasklet(_, core) => wait.for_peer && core.is_called_off(),
+            Here::Driver | Here::Thread => false,
+        };
         if let Some(found) = look() {
             return Ok(found);
+        }
+        if let Here::Tasklet(local, core) = here
+            && called_off
+        {
+            core.check_kill(local);
+        }
+        if in_vain {
+            return Err(Interrupt::Deadlock);
         }
         if panicking() {
             return Err(Interrupt::Unwinding);
@@ -320,6 +435,9 @@ pub(crate) fn wait_until<T>(
         }
         match here {
             Here::Tasklet(local, core) => {
+                if core.must_not_block() {
+                    return Err(Interrupt::WouldBlock);
+                }
                 if timer.is_none() {
                     timer = deadline.map(|at| Alarm::set(local, core, at));
                 }
@@ -327,7 +445,10 @@ pub(crate) fn wait_until<T>(
                     return Err(Interrupt::Exhausted);
                 }
                 core.park(local, wait.what);
-                core.check_kill(local);
+                in_vain = core.take_deadlock();
+                if !wait.for_peer {
+                    core.check_kill(local);
+                }
             }
             Here::Driver => return Err(Interrupt::Outside),
             Here::Thread => ThreadParker::current().park(deadline),
@@ -363,6 +484,21 @@ pub(crate) struct Killed;
 /// Unwinds the calling tasklet.
 pub(crate) fn raise_kill() -> ! {
     resume_unwind(Box::new(Killed))
+}
+
+/// What unwinds a tasklet in which somebody else has [raised](crate::Tasklet::raise) an error.
+#[derive(Debug)]
+pub(crate) struct Raised(pub(crate) BoxError);
+
+/// Unwinds the calling tasklet with an error.
+pub(crate) fn raise_error(error: BoxError) -> ! {
+    resume_unwind(Box::new(Raised(error)))
+}
+
+/// Whether a caught payload is no panic, but on its way to somewhere further out: what catches panics
+/// in order to go on passes it on.
+pub(crate) fn is_passing(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<Killed>() || payload.is::<Raised>() || timeout::is_expiry(payload)
 }
 
 /// Ends the process: a promise on which memory safety rests has been broken from outside.

@@ -221,10 +221,13 @@ pub enum CallError {
     /// The request was taken, but the right to answer it was dropped; or no arm of the receiver
     /// matched it.
     Unanswered,
-    /// The call would have closed a cycle of calls, none of which could ever be answered.
+    /// The call would have closed a cycle of calls, none of which could ever be answered; or nothing
+    /// is left in the program that could answer it (see [`Deadlock`]).
     Deadlock,
     /// The receiver could not be run, because no more tasklets may exist.
     Exhausted,
+    /// The caller has [forbidden itself to wait](crate::Tasklet::set_block_trap).
+    WouldBlock,
     /// The link to the receiver's node broke.
     Disconnected {
         /// Whether the request may have been handled; if not, calling again is safe.
@@ -239,7 +242,8 @@ impl fmt::Display for CallError {
             CallError::Ended => "calling a receiver that has ended",
             CallError::Full => "calling a receiver whose mailbox is full",
             CallError::Unanswered => "the call was taken but not answered",
-            CallError::Deadlock => "the call would close a cycle of calls that wait for each other",
+            CallError::Deadlock => "the call can never be answered: all wait for each other",
+            CallError::WouldBlock => "the call would have to wait, which its tasklet has forbidden",
             CallError::Exhausted => "no tasklet is left to run the receiver of the call",
             CallError::Disconnected {
                 maybe_executed: true,
@@ -261,6 +265,7 @@ impl From<CallError> for io::Error {
             CallError::Full | CallError::Exhausted => io::ErrorKind::QuotaExceeded,
             CallError::Unanswered => io::ErrorKind::Other,
             CallError::Deadlock => io::ErrorKind::Deadlock,
+            CallError::WouldBlock => io::ErrorKind::WouldBlock,
             CallError::Disconnected { .. } => io::ErrorKind::ConnectionAborted,
         };
         io::Error::new(kind, error)
@@ -387,6 +392,11 @@ impl Panic {
         self.payload.into_inner()
     }
 
+    /// The payload, and the place if it is known.
+    pub(crate) fn into_parts(self) -> (Box<dyn Any + Send>, Option<String>) {
+        (self.payload.into_inner(), self.location)
+    }
+
     /// Goes on with the panic here, without a second report by the panic hook.
     ///
     /// # Examples
@@ -453,6 +463,8 @@ pub enum JoinError {
     Panicked(Panic),
     /// It was killed.
     Killed,
+    /// Somebody has [raised](crate::Tasklet::raise) this error in it, and it has not been caught.
+    Raised(BoxError),
     /// It did not end in time. It runs on, and can be joined again.
     Timeout,
     /// Its result has been taken by an earlier join.
@@ -461,6 +473,12 @@ pub enum JoinError {
     Unwinding,
     /// It has not ended, and an actor's handler cannot wait for it, because no more tasklets may exist.
     Exhausted,
+    /// It has not ended, and the tasklet that joins it has [forbidden itself to
+    /// wait](crate::Tasklet::set_block_trap).
+    WouldBlock,
+    /// It has not ended and never will: nothing is left in the program that could go on (see
+    /// [`Deadlock`]).
+    Deadlock,
 }
 
 impl fmt::Display for JoinError {
@@ -468,9 +486,12 @@ impl fmt::Display for JoinError {
         match self {
             JoinError::Panicked(panic) => write!(f, "the tasklet {panic}"),
             JoinError::Killed => f.write_str("the tasklet was killed"),
+            JoinError::Raised(error) => write!(f, "the tasklet was ended by an error: {error}"),
             JoinError::Timeout => f.write_str("timed out joining a tasklet"),
             JoinError::Taken => f.write_str("the tasklet's result was already taken"),
             JoinError::Unwinding => f.write_str("joining a tasklet while unwinding"),
+            JoinError::WouldBlock => f.write_str("joining a tasklet would have to wait"),
+            JoinError::Deadlock => f.write_str("joining a tasklet that can never go on"),
             JoinError::Exhausted => {
                 f.write_str("no tasklet is left to run others while a handler joins one")
             }
@@ -485,8 +506,11 @@ impl From<JoinError> for io::Error {
         let kind = match error {
             JoinError::Timeout => io::ErrorKind::TimedOut,
             JoinError::Exhausted => io::ErrorKind::QuotaExceeded,
+            JoinError::WouldBlock => io::ErrorKind::WouldBlock,
+            JoinError::Deadlock => io::ErrorKind::Deadlock,
             JoinError::Panicked(_)
             | JoinError::Killed
+            | JoinError::Raised(_)
             | JoinError::Taken
             | JoinError::Unwinding => io::ErrorKind::Other,
         };
@@ -600,6 +624,9 @@ pub enum ReceiveError {
     /// None can come any more: the tasklet was asked to stop and has received all that came before,
     /// or nobody is left who could send to it.
     Stopped,
+    /// None is there, and the tasklet has [forbidden itself to
+    /// wait](crate::Tasklet::set_block_trap).
+    WouldBlock,
 }
 
 impl fmt::Display for ReceiveError {
@@ -607,6 +634,7 @@ impl fmt::Display for ReceiveError {
         f.write_str(match self {
             ReceiveError::Timeout => "timed out waiting for a message",
             ReceiveError::Stopped => "receiving from a mailbox that is closed and empty",
+            ReceiveError::WouldBlock => "receiving from an empty mailbox would have to wait",
         })
     }
 }
@@ -618,6 +646,7 @@ impl From<ReceiveError> for io::Error {
         let kind = match error {
             ReceiveError::Timeout => io::ErrorKind::TimedOut,
             ReceiveError::Stopped => io::ErrorKind::UnexpectedEof,
+            ReceiveError::WouldBlock => io::ErrorKind::WouldBlock,
         };
         io::Error::new(kind, error)
     }
@@ -708,6 +737,80 @@ impl From<Unwinding> for io::Error {
 impl From<Unwinding> for JoinError {
     fn from(_: Unwinding) -> JoinError {
         JoinError::Unwinding
+    }
+}
+
+/// An operation would have had to wait, and its tasklet has forbidden itself to.
+///
+/// See [`Tasklet::set_block_trap`](crate::Tasklet::set_block_trap). As an [`io::Error`] it is
+/// [`WouldBlock`](io::ErrorKind::WouldBlock).
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+/// use actor_core::WouldBlock;
+///
+/// let error = io::Error::from(WouldBlock);
+/// assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+/// assert!(error.get_ref().is_some_and(|inner| inner.is::<WouldBlock>()));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct WouldBlock;
+
+impl fmt::Display for WouldBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the operation would have to wait, which its tasklet has forbidden itself")
+    }
+}
+
+impl Error for WouldBlock {}
+
+impl From<WouldBlock> for io::Error {
+    fn from(error: WouldBlock) -> io::Error {
+        io::Error::new(io::ErrorKind::WouldBlock, error)
+    }
+}
+
+/// The main tasklet would have waited for ever: nothing is left that could end the wait.
+///
+/// When the main tasklet waits for a channel, for a tasklet's end or for the reply to a call, and no
+/// tasklet, actor, timer, descriptor or thread of the process is left that could bring that about, its
+/// operation ends with the variant `Deadlock` of its error. It is Stackless's "the last runnable
+/// tasklet cannot be blocked", found for all workers together. There is no false alarm; what makes
+/// sure of that leaves some deadlocks unfound, those namely
+///
+/// - in a process that runs other threads than the runtime's, each of which could still send something,
+/// - with a timer that is set, be it the deadline of another tasklet's wait,
+/// - with a descriptor that some tasklet has ever waited on and that is still open,
+/// - while several programs run, or one that has been asked to stop.
+///
+/// It is found when all workers have had nothing to do for some ten milliseconds. Coroutines of `may`
+/// that a program starts by itself are not looked at.
+///
+/// # Examples
+///
+/// ```
+/// use std::io;
+/// use actor_core::Deadlock;
+///
+/// let error = io::Error::from(Deadlock);
+/// assert_eq!(error.kind(), io::ErrorKind::Deadlock);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Deadlock;
+
+impl fmt::Display for Deadlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("deadlock: nothing is left that could end the wait")
+    }
+}
+
+impl Error for Deadlock {}
+
+impl From<Deadlock> for io::Error {
+    fn from(error: Deadlock) -> io::Error {
+        io::Error::new(io::ErrorKind::Deadlock, error)
     }
 }
 

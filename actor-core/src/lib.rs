@@ -26,6 +26,7 @@ compile_error!("Concurrence runs on Linux so far: its reactor is built on epoll.
 mod actor;
 mod block;
 mod broker;
+pub mod channel;
 mod contain;
 mod counters;
 mod dead_letters;
@@ -77,8 +78,8 @@ pub use dead_letters::{
 };
 pub use envelope::Envelope;
 pub use error::{
-    BoxError, CallError, JoinError, Panic, ReceiveError, RuntimeError, SendError, SpawnError,
-    TimedOut, Unwinding,
+    BoxError, CallError, Deadlock, JoinError, Panic, ReceiveError, RuntimeError, SendError,
+    SpawnError, TimedOut, Unwinding, WouldBlock,
 };
 pub use exit::{Exit, ExitReason, Monitor};
 pub use group::{Group, GroupChanged, Membership};
@@ -92,9 +93,13 @@ pub use runtime::{
     is_shutting_down, quit,
 };
 pub use tasklet::builder::{Placement, TaskletBuilder};
+pub use tasklet::hooks::{ScheduleHook, set_schedule_hook};
 pub use tasklet::join::{JoinHandle, KillOnDrop, join_all};
 pub use tasklet::local::LocalKey;
 pub use tasklet::periodic::REPEAT_PAUSE;
+pub use tasklet::raise::RaiseError;
+pub use tasklet::raise::catch_raised;
+pub use tasklet::ring::{BlockTrap, Budget, InsertError, RemoveError, RunError};
 pub use tasklet::tree::Tree;
 pub use tasklet::{Messages, Tasklet, WeakTasklet};
 pub use timeout::{FromTimeout, timeout};

@@ -45,6 +45,23 @@ impl<T> Line<T> {
         self.waiting.remove(index).map(|(_, member)| member)
     }
 
+    /// Takes the first member out that `suits`; the others keep their places.
+    pub(crate) fn next_that(&mut self, mut suits: impl FnMut(&T) -> bool) -> Option<(Ticket, T)> {
+        let mut members = self.waiting.iter();
+        let index = members.position(|(_, member)| suits(member))?;
+        self.waiting.remove(index)
+    }
+
+    /// Adds a member under a ticket of another line, at its place in the order of the tickets.
+    pub(crate) fn join_as(&mut self, ticket: Ticket, member: T) {
+        let index = self.waiting.partition_point(|(other, _)| *other < ticket);
+        self.waiting.insert(index, (ticket, member));
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(crate) fn contains(&self, ticket: Ticket) -> bool {
         self.find(ticket).is_some()
     }

@@ -21,7 +21,7 @@ use crate::contain::{contain, contain_or};
 use crate::line::{Line, Ticket};
 use crate::runtime::panics;
 use crate::waiter::Waiter;
-use crate::{TimedOut, Unwinding, runtime, time, worker};
+use crate::{TimedOut, Unwinding, WouldBlock, runtime, time, worker};
 
 /// How many threads [`block_on_thread`] uses at most unless
 /// [`RuntimeBuilder::pool_threads`](crate::RuntimeBuilder::pool_threads) says otherwise.
@@ -107,6 +107,7 @@ where
         Refusal::Interrupted(Interrupt::TimedOut | Interrupt::Expired(_)) => {
             BlockOnThreadError::Timeout
         }
+        Refusal::Interrupted(Interrupt::WouldBlock) => BlockOnThreadError::WouldBlock,
         Refusal::Interrupted(_) => BlockOnThreadError::Unwinding,
         Refusal::NoThread(error) => BlockOnThreadError::System(error),
     })
@@ -130,6 +131,8 @@ pub enum BlockOnThreadError {
     Timeout,
     /// The tasklet unwinds, and so does not wait.
     Unwinding,
+    /// The tasklet has [forbidden itself to wait](crate::Tasklet::set_block_trap).
+    WouldBlock,
     /// There is no thread in the pool, and the system refused to start one.
     System(io::Error),
 }
@@ -141,6 +144,7 @@ impl fmt::Display for BlockOnThreadError {
                 f.write_str("timed out waiting for a closure on a thread")
             }
             BlockOnThreadError::Unwinding => Unwinding.fmt(f),
+            BlockOnThreadError::WouldBlock => WouldBlock.fmt(f),
             BlockOnThreadError::System(error) => {
                 write!(
                     f,
@@ -156,7 +160,9 @@ impl Error for BlockOnThreadError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             BlockOnThreadError::System(error) => error.source(),
-            BlockOnThreadError::Timeout | BlockOnThreadError::Unwinding => None,
+            BlockOnThreadError::Timeout
+            | BlockOnThreadError::Unwinding
+            | BlockOnThreadError::WouldBlock => None,
         }
     }
 }
@@ -172,6 +178,7 @@ impl From<BlockOnThreadError> for io::Error {
         let kind = match &error {
             BlockOnThreadError::Timeout => io::ErrorKind::TimedOut,
             BlockOnThreadError::Unwinding => io::ErrorKind::Other,
+            BlockOnThreadError::WouldBlock => io::ErrorKind::WouldBlock,
             BlockOnThreadError::System(error) => error.kind(),
         };
         io::Error::new(kind, error)
@@ -186,6 +193,11 @@ pub(crate) fn configure(threads: usize) {
 /// Whether a closure runs, or waits for a thread.
 pub(crate) fn is_busy() -> bool {
     POOL.unfinished.load(Ordering::SeqCst) > 0
+}
+
+/// How many threads there are.
+pub(crate) fn threads() -> usize {
+    POOL.state.lock().threads
 }
 
 /// Why there is no result.

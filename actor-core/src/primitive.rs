@@ -1,17 +1,17 @@
 //! The atomics of the lock-free parts, and the locks beside them, so that loom can take their place.
 //!
 //! What the crate's loom models check uses these: [`queue`](crate::queue), [`wake`](crate::wake), where an
-//! actor [resides](crate::actor::residence), the state of a [`reply`](crate::reply) cell, the readiness
-//! word of the [`reactor`](crate::reactor), the [`wait_list`](crate::wait_list) and the
-//! [`permits`](crate::sync::permits).
+//! actor [resides](crate::actor::residence), the state of a [`reply`](crate::reply) cell, the meetings of a
+//! [`channel`](crate::channel), the readiness word of the [`reactor`](crate::reactor), the
+//! [`wait_list`](crate::wait_list) and the [`permits`](crate::sync::permits).
 //!
 //! The last two are made in constant functions, which loom's types are not: theirs are made at first
 //! use, when there is a model.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize};
 
 #[cfg(loom)]
 pub(crate) use self::late::{ConstAtomicPtr, ConstAtomicUsize, Mutex, MutexGuard};

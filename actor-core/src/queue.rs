@@ -157,6 +157,11 @@ impl Queue {
             .is_ok()
     }
 
+    /// Whether the consumer has declared itself idle, and nothing has been pushed since.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.head.load(Acquire).addr() == IDLE
+    }
+
     /// Takes the idle state back.
     pub(crate) fn leave_idle(&self) {
         let idle = ptr::without_provenance_mut(IDLE);

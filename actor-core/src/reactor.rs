@@ -174,6 +174,10 @@ impl Sources {
         u64::from(slot.generation) << 32 | u64::from(index)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.slots.len() == self.free.len()
+    }
+
     pub(crate) fn get(&self, key: u64) -> Option<Arc<Readiness>> {
         let slot = self.slots.get(key as u32 as usize)?;
         if u64::from(slot.generation) == key >> 32 {

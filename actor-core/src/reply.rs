@@ -474,6 +474,8 @@ pub(crate) fn interrupted(interrupt: Interrupt) -> CallError {
     match interrupt {
         Interrupt::TimedOut | Interrupt::Expired(_) => CallError::Timeout,
         Interrupt::Exhausted => CallError::Exhausted,
+        Interrupt::WouldBlock => CallError::WouldBlock,
+        Interrupt::Deadlock => CallError::Deadlock,
         // The caller cannot wait, so for it the call has come to nothing.
         Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => CallError::Unanswered,
     }

@@ -9,6 +9,8 @@
 //! - `RUNNING`: runs, or is in the run queue. Nobody has woken it since it last looked.
 //! - `NOTIFIED`: as before, but somebody has; it must look again before it parks.
 //! - `PARKED`: sleeps, or has not run yet. The wake-up that ends this state queues it.
+//! - `PAUSED`: has been taken out of the run queue, or gone out of it. Wake-ups pass it by: who puts it
+//!   back has it look again, so none of them is lost.
 //!
 //! A waker on another thread does not touch that byte. It posts the tasklet to its home's inbox, where
 //! the home wakes it, unless it is on the way there already, which one flag tells. The home takes the
@@ -26,6 +28,7 @@ use crate::primitive::{AtomicBool, AtomicU8};
 const RUNNING: u8 = 0;
 const NOTIFIED: u8 = 1;
 const PARKED: u8 = 2;
+const PAUSED: u8 = 3;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -68,9 +71,30 @@ impl WakeState {
 
     /// Wakes it; `true` if the caller must queue it. At home.
     pub(crate) fn wake_at_home(&self) -> bool {
-        let parked = self.state.load(Relaxed) == PARKED;
-        self.state.store(NOTIFIED, Relaxed);
-        parked
+        let state = self.state.load(Relaxed);
+        if state != PAUSED {
+            self.state.store(NOTIFIED, Relaxed);
+        }
+        state == PARKED
+    }
+
+    /// Has wake-ups pass it by from now on. At home, when it is in no queue, or leaves it.
+    pub(crate) fn pause(&self) {
+        self.state.store(PAUSED, Relaxed);
+    }
+
+    /// Ends the pause; `true` if there was one, and the caller must queue it. At home.
+    pub(crate) fn resume_paused(&self) -> bool {
+        let paused = self.is_paused();
+        if paused {
+            self.state.store(NOTIFIED, Relaxed);
+        }
+        paused
+    }
+
+    /// Whether it is out of the run queue at this moment; at home it is certain.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.state.load(Relaxed) == PAUSED
     }
 
     /// `true` if the caller must post it to its home's inbox. From any thread but its home.

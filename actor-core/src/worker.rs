@@ -10,6 +10,9 @@
 //! timers and inbox inline. Nobody leaves the run queue for that, so a turn changes no order; and it
 //! comes even if no tasklet ever waits.
 
+mod rest;
+mod ring;
+
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -30,8 +33,10 @@ use crate::reactor::Sources;
 use crate::stacks::Stacks;
 use crate::substrate::{self, NestedPoll};
 use crate::tasklet::core::Core;
+use crate::tasklet::hooks;
 use crate::timers::{Action, Timers};
 use crate::{Pid, SpawnError, block, pool, reactor, ticks, time};
+pub(crate) use ring::{Limit, Meter};
 
 /// How long tasklets may run before somebody polls.
 const SLICE: Duration = Duration::from_micros(200);
@@ -61,6 +66,7 @@ pub(crate) struct Shared {
     /// Tasklets that live here; placement goes by it.
     pub(crate) tasklets: AtomicUsize,
     activity: CachePadded<Beats>,
+    rest: rest::Rest,
 }
 
 /// What a worker does, as others may see it. Written by its own thread alone.
@@ -143,6 +149,7 @@ pub(crate) fn create(count: usize) -> io::Result<()> {
             local: AtomicPtr::new(ptr::null_mut()),
             tasklets: AtomicUsize::new(0),
             activity: CachePadded::default(),
+            rest: rest::Rest::default(),
         };
         workers.push(CachePadded::new(shared));
     }
@@ -322,6 +329,10 @@ pub(crate) struct Local {
     calls: Cell<u64>,
     /// How many turns have been taken since the tasklet that runs was resumed.
     turns: Cell<u32>,
+    /// Those who run the others until none is ready.
+    runs: ring::Runs,
+    /// Which tasklet ran last, as long as there is a hook that asks.
+    last: RefCell<Option<Arc<Core>>>,
 }
 
 const BELL: u64 = u64::MAX;
@@ -366,6 +377,8 @@ impl Local {
             slice_queued: Cell::new(0),
             calls: Cell::new((id as u64) << 48),
             turns: Cell::new(0),
+            runs: ring::Runs::default(),
+            last: RefCell::default(),
         }));
         shared.local.store(local, Ordering::Release);
         let driver = substrate::current_coroutine().expect("a driver is a coroutine");
@@ -401,16 +414,18 @@ impl Local {
     }
 
     /// Wakes a tasklet of this worker.
-    fn wake_own(&self, core: &Core) {
+    #[inline]
+    pub(crate) fn wake_own(&self, core: &Core) {
         if core.wake.wake_at_home() {
             // SAFETY: it was parked, so it has not finished, and is in no queue.
             unsafe { self.queue(NonNull::from(core)) };
+        } else if core.wake.is_paused() {
+            self.wake_paused(core);
         }
     }
 
     /// Wakes a tasklet of this worker, to run before all others that are ready; `false` if it does not
     /// sleep, and so has its place already.
-    #[expect(dead_code, reason = "for what hands its turn to its peer")]
     pub(crate) fn wake_first(&self, core: &Core) -> bool {
         let parked = core.wake.wake_at_home();
         if parked {
@@ -595,6 +610,14 @@ impl Local {
     pub(crate) fn count_operation(&self) {
         let operations = self.operations.get().wrapping_add(1);
         self.operations.set(operations);
+        if self.runs.is_look_due(operations) {
+            self.look(operations);
+        }
+    }
+
+    #[cold]
+    fn look(&self, operations: u32) {
+        self.meter_operation();
         if operations.is_multiple_of(OPERATIONS_PER_LOOK) {
             self.look_at_clock();
         }
@@ -606,7 +629,6 @@ impl Local {
         self.turns.get() > 1
     }
 
-    #[cold]
     fn look_at_clock(&self) {
         let now = Instant::now();
         if now.saturating_duration_since(self.slice_start.get()) >= SLICE {
@@ -767,6 +789,10 @@ impl Local {
         let tasklet = unsafe { core.as_ref() };
         tasklet.wake.resumed();
         self.turns.set(0);
+        if hooks::are_observing() {
+            self.begin_stretch();
+            hooks::switch(&self.last, Some(tasklet));
+        }
         self.current.store(core.as_ptr(), Ordering::Relaxed);
         self.shared.activity.hold(tasklet.acting_pid());
         // SAFETY: this is the home thread, and the tasklet does not run.
@@ -812,8 +838,10 @@ impl Local {
         if self.shared.inbox.go_idle() {
             self.arm_timer();
             if !self.poll_events(LINGER) {
+                self.lie_down();
                 self.poll.wait();
                 self.check_thread();
+                self.get_up();
                 self.poll_events(Duration::ZERO);
             }
             self.shared.inbox.leave_idle();
@@ -840,11 +868,16 @@ impl Local {
     }
 
     fn arm_timer(&self) {
-        let Some(at) = self.timers.borrow().earliest() else {
-            return;
-        };
+        if !time::is_virtual()
+            && let Some(at) = self.timers.borrow().earliest()
+        {
+            self.arm_timer_for(at);
+        }
+    }
+
+    fn arm_timer_for(&self, at: Instant) {
         // If it is armed for earlier, it goes off early once, and is armed again then.
-        if time::is_virtual() || self.armed.get().is_some_and(|armed| armed <= at) {
+        if self.armed.get().is_some_and(|armed| armed <= at) {
             return;
         }
         // Relative to a clock read before the call, so it never goes off early; and a zero would
@@ -874,6 +907,7 @@ pub(crate) fn drive(local: &'static Local) -> ! {
         loop {
             let next = local.ready.borrow_mut().pop_front();
             match next {
+                None if local.end_run() => {}
                 None => break,
                 Some(Some(core)) => local.resume(core),
                 Some(None) => {
@@ -890,6 +924,9 @@ pub(crate) fn drive(local: &'static Local) -> ! {
             if !local.due.borrow().is_empty() {
                 local.run_due();
             }
+        }
+        if hooks::are_observing() {
+            hooks::switch(&local.last, None);
         }
         local.sleep();
         local.run_due();
@@ -911,6 +948,15 @@ pub(crate) fn wake(core: &Core) {
                 unsafe { deliver(core.as_ref().home, core.cast()) };
             }
         }
+    }
+}
+
+/// Wakes a tasklet, from any thread, and has it run before all others that are ready if it shares the
+/// caller's worker.
+pub(crate) fn hurry(core: &Core) {
+    match local() {
+        Some(local) if local.id == core.home => local.hurry(core),
+        _ => wake(core),
     }
 }
 

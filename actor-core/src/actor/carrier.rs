@@ -44,6 +44,11 @@ pub(crate) fn make(local: &'static Local) -> Result<NonNull<Core>, SpawnError> {
     Ok(NonNull::from(&*core))
 }
 
+/// Whether `core` is one.
+pub(crate) fn is(core: &Core) -> bool {
+    Arc::ptr_eq(&core.program, &no_program())
+}
+
 /// Carriers belong to none; while they run a handler they stand for its actor.
 fn no_program() -> Arc<Program> {
     static NONE: OnceLock<Arc<Program>> = OnceLock::new();

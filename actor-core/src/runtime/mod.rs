@@ -6,6 +6,7 @@ pub(crate) mod panics;
 mod probe;
 pub(crate) mod program;
 mod signals;
+pub(crate) mod threads;
 mod watchdog;
 
 use std::cell::RefCell;
@@ -79,6 +80,7 @@ impl Runtime {
 pub struct RuntimeBuilder {
     settings: Settings,
     grace: Option<Duration>,
+    forward_panics: bool,
 }
 
 /// What is settled when the runtime starts.
@@ -160,6 +162,36 @@ impl RuntimeBuilder {
     /// ```
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = Some(grace);
+        self
+    }
+
+    /// Whether a panic of a tasklet that nobody joins ends the main tasklet as well. By default it does
+    /// not: it is logged. Each `dispatch` can have its own.
+    ///
+    /// It is raised in the main tasklet, which runs next if it is on the same worker, and ends its
+    /// current or next operation, whatever that waits for, by unwinding with the payload of that panic;
+    /// if the tasklet was run by [`Tasklet::run_all`] on that worker, in the caller of that instead. The
+    /// same goes for an error that was [raised](Tasklet::raise) and not caught. Nobody joins a tasklet
+    /// once its [`JoinHandle`](crate::JoinHandle) has been dropped, be it after its end. A panic of the
+    /// main tasklet goes on in the caller of `dispatch`, as ever. Actors have supervisors for this, and
+    /// are left out.
+    ///
+    /// This is what Stackless does with a tasklet's uncaught exception.
+    ///
+    /// ```
+    /// use actor_core::{Runtime, Tasklet};
+    /// use std::{panic::catch_unwind, time::Duration};
+    ///
+    /// let ended = catch_unwind(|| {
+    ///     Runtime::builder().forward_panics(true).dispatch(|| {
+    ///         Tasklet::spawn(|| panic!("out of luck"));
+    ///         Tasklet::sleep(Duration::from_secs(60)); // does not take so long
+    ///     })
+    /// });
+    /// assert_eq!(*ended.unwrap_err().downcast::<&str>().unwrap(), "out of luck");
+    /// ```
+    pub fn forward_panics(mut self, on: bool) -> Self {
+        self.forward_panics = on;
         self
     }
 
@@ -295,7 +327,8 @@ impl RuntimeBuilder {
             return Err(RuntimeError::InTasklet);
         }
         start(&self.settings)?;
-        let program = Program::begin(self.grace.unwrap_or(DEFAULT_GRACE));
+        let grace = self.grace.unwrap_or(DEFAULT_GRACE);
+        let program = Program::begin(grace, self.forward_panics);
         let main = {
             let _entered = enter_program(program.clone());
             Tasklet::builder()
@@ -313,6 +346,12 @@ impl RuntimeBuilder {
         program.end();
         match ended {
             Some(Err(JoinError::Panicked(panic))) => panic.resume(),
+            Some(Err(JoinError::Raised(error))) => {
+                say(format_args!(
+                    "concurrence: main was ended by an error: {error}\n"
+                ));
+                Ok(other.unwrap_or(ExitCode::FAILURE))
+            }
             Some(Ok(code)) => Ok(other.unwrap_or(code)),
             // Killed, or not to be ended at all.
             _ => Ok(other.unwrap_or(ExitCode::FAILURE)),
@@ -541,6 +580,8 @@ fn boot(settings: &Settings) -> Result<(), RuntimeError> {
     overflow::save()?;
     substrate::configure(workers);
     worker::create(workers)?;
+    // `may`'s timer.
+    threads::count_helper();
     probe::check(workers)?;
     start_drivers(workers)?;
     ticks::calibrate(began);

@@ -12,7 +12,7 @@ use crate::actor::activity::Activity;
 use crate::actor::cell::ActorCell;
 use crate::actor::roster::Roster;
 use crate::registry::Names;
-use crate::tasklet::core::Core;
+use crate::tasklet::core::{Core, Raise};
 use crate::tasklet::tree::Tree;
 use crate::{Pid, worker};
 
@@ -27,7 +27,11 @@ const LOOK: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(crate) struct Program {
     main: OnceLock<Pid>,
+    /// The same, once it has its place in the tree.
+    main_core: OnceLock<Weak<Core>>,
     grace: Duration,
+    /// Whether panics that nobody joins end the main tasklet.
+    forwards_panics: bool,
     shutting_down: AtomicBool,
     /// All are being killed, those included that are still to come.
     killing: AtomicBool,
@@ -87,10 +91,12 @@ impl Cause {
 static RUNNING: Mutex<Vec<Weak<Program>>> = Mutex::new(Vec::new());
 
 impl Program {
-    pub(crate) fn begin(grace: Duration) -> Arc<Program> {
+    pub(crate) fn begin(grace: Duration, forwards_panics: bool) -> Arc<Program> {
         let program = Arc::new(Program {
             main: OnceLock::new(),
+            main_core: OnceLock::new(),
             grace,
+            forwards_panics,
             shutting_down: AtomicBool::new(false),
             killing: AtomicBool::new(false),
             stopping_actors: AtomicBool::new(false),
@@ -108,7 +114,7 @@ impl Program {
 
     /// What belongs to no program. Never ends.
     pub(crate) fn none() -> Arc<Program> {
-        let program = Program::begin(Duration::MAX);
+        let program = Program::begin(Duration::MAX, false);
         RUNNING.lock().retain(|other| other.as_ptr() != &*program);
         program
     }
@@ -120,6 +126,33 @@ impl Program {
 
     pub(crate) fn is_main(&self, pid: Pid) -> bool {
         self.main.get() == Some(&pid)
+    }
+
+    /// The only program that runs, if there is but one.
+    pub(crate) fn sole() -> Option<Arc<Program>> {
+        match RUNNING.lock().as_slice() {
+            [program] => program.upgrade(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn main_core(&self) -> Option<Arc<Core>> {
+        self.main_core.get().and_then(Weak::upgrade)
+    }
+
+    pub(crate) fn forwards_panics(&self) -> bool {
+        self.forwards_panics
+    }
+
+    /// Has what has ended a tasklet of this program end whoever called
+    /// [`run_all`](crate::Tasklet::run_all) for it, or else the main tasklet.
+    pub(crate) fn forward(&self, raise: Raise) {
+        let caller = worker::local().and_then(|local| local.innermost_caller(self));
+        if let Some(core) = caller.or_else(|| self.main_core())
+            && core.add_raise(raise).is_ok()
+        {
+            worker::hurry(&core);
+        }
     }
 
     pub(crate) fn is_shutting_down(&self) -> bool {
@@ -139,6 +172,9 @@ impl Program {
 
     /// Makes a new tasklet part of what happens to the program, once it has its place in the tree.
     pub(crate) fn register(&self, core: &Arc<Core>) {
+        if self.is_main(core.pid) {
+            let _ = self.main_core.set(Arc::downgrade(core));
+        }
         if core.stop_first {
             let mut state = self.state.lock();
             // Somebody may have found it in the tree and killed it. Then it is either marked as ended

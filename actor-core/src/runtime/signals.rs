@@ -17,6 +17,7 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::program::{Cause, Program};
+use super::threads;
 
 /// Whether there has been a SIGINT or SIGTERM since programs run: then the next one ends the process.
 static AGAIN: OnceLock<Arc<AtomicBool>> = OnceLock::new();
@@ -66,6 +67,7 @@ pub(crate) fn listen(ending: bool, tree: bool) -> io::Result<()> {
                 }
             }
         })?;
+    threads::count_helper();
     Ok(())
 }
 

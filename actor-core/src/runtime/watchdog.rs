@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::program::Program;
+use super::threads;
 use crate::Pid;
 use crate::contain::contain;
 use crate::worker::{self, Pulse};
@@ -19,7 +20,9 @@ pub(crate) fn start(limit: Duration) -> io::Result<()> {
         return Ok(());
     }
     let watchdog = thread::Builder::new().name("concurrence-watchdog".into());
-    watchdog.spawn(move || watch(limit)).map(drop)
+    watchdog.spawn(move || watch(limit))?;
+    threads::count_helper();
+    Ok(())
 }
 
 /// What has been seen of a worker.

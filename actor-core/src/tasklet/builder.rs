@@ -9,7 +9,7 @@ use super::core::{Body, Core, Name, Settings};
 use super::family::Family;
 use super::join::{Failure, JoinHandle, Packet};
 use super::local::Locals;
-use crate::block::{self, Here, Killed};
+use crate::block::{self, Here, Killed, Raised};
 use crate::contain::{contain, contain_or};
 use crate::mailbox::Mailbox;
 use crate::runtime::{self, limits, panics};
@@ -66,6 +66,7 @@ pub struct TaskletBuilder {
     stop_first: bool,
     mailbox: Mailbox,
     placement: Placement,
+    paused: bool,
 }
 
 impl TaskletBuilder {
@@ -78,6 +79,7 @@ impl TaskletBuilder {
             stop_first: false,
             mailbox: Mailbox::unbounded(),
             placement: Placement::Here,
+            paused: false,
         }
     }
 
@@ -180,6 +182,25 @@ impl TaskletBuilder {
         self
     }
 
+    /// Whether it stays out of the run queue until it is [inserted](Tasklet::insert) or
+    /// [run](Tasklet::run). As Stackless's tasklet that is bound to its arguments and not set up.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let later = Tasklet::builder().paused(true).spawn(|| "its turn").unwrap();
+    ///     assert!(later.is_paused());
+    ///     later.insert()?;
+    ///     assert_eq!(later.join().unwrap(), "its turn");
+    ///     Ok::<(), actor_core::InsertError>(())
+    /// });
+    /// ```
+    pub fn paused(mut self, paused: bool) -> Self {
+        self.paused = paused;
+        self
+    }
+
     /// Spawns a tasklet that runs `f`. The caller goes on; the tasklet runs when its turn comes.
     ///
     /// Past the number of tasklets that there is room for it fails with
@@ -232,6 +253,9 @@ impl TaskletBuilder {
             locals,
         });
         Core::prepare(&core, coroutine, body);
+        if self.paused {
+            core.wake.pause();
+        }
         let tasklet = Tasklet::new(core.clone());
         program.count(&core);
         let adopted = parent.is_some_and(|parent| {
@@ -282,25 +306,30 @@ where
 {
     Box::new(move |core| {
         let result = catch_unwind(AssertUnwindSafe(|| {
-            if core.is_killed() {
+            if core.is_called_off() {
                 // Killed before its first run. The closure is dropped here, inside the tasklet.
                 drop(f);
-                block::raise_kill();
+                core.end_before_start();
             }
             f()
         }));
         // What follows runs code of the user's, which a kill may still end: so all of it is contained.
         let result = result.map_err(|payload| {
             if payload.is::<Killed>() {
-                JoinError::Killed
-            } else {
-                let place = panics::take_place(&*payload);
-                JoinError::Panicked(Panic::new(payload, place))
+                return JoinError::Killed;
+            }
+            match payload.downcast::<Raised>() {
+                Ok(raised) => JoinError::Raised(raised.0),
+                Err(payload) => {
+                    let place = panics::take_place(&*payload);
+                    JoinError::Panicked(Panic::new(payload, place))
+                }
             }
         });
         let failure = failure(core, &result);
         core.set_reason(exit_reason(core, &result, failure.as_ref()));
-        packet.put(result, failure);
+        let forward_to = core.forwards_to();
+        packet.put(result, failure, forward_to);
         // If the handle has gone, this drops the result.
         contain_or(
             || drop(packet),
@@ -317,6 +346,9 @@ fn exit_reason<T>(
 ) -> ExitReason {
     match (result, failure) {
         (Err(JoinError::Panicked(panic)), _) => ExitReason::Panicked(panic.to_string().into()),
+        (Err(JoinError::Raised(_)), Some(Failure::Returned { error, .. })) => {
+            ExitReason::Failed(BoxError::from(error.clone()).into())
+        }
         (Err(_), _) => ExitReason::Killed,
         (Ok(_), Some(Failure::Returned { error, .. })) => {
             ExitReason::Failed(BoxError::from(error.clone()).into())
@@ -337,6 +369,14 @@ fn failure<T: 'static>(core: &Core, result: &Result<T, JoinError>) -> Option<Fai
             Some(Failure::Returned {
                 name: name(),
                 error,
+                stopping: core.is_stopping() || core.program.is_shutting_down(),
+            })
+        }
+        Err(JoinError::Raised(error)) => {
+            let text = contain(|| error.to_string());
+            Some(Failure::Returned {
+                name: name(),
+                error: text.unwrap_or_else(|| "(displaying it has panicked)".to_owned()),
                 stopping: core.is_stopping() || core.program.is_shutting_down(),
             })
         }

@@ -1,12 +1,14 @@
 //! A tasklet as the runtime sees it.
 
 use std::cell::{Cell, RefCell, UnsafeCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::panicking;
 use std::time::Instant;
 
@@ -23,6 +25,7 @@ use crate::exit::{self, Exit, ExitReason, Party, Watchers};
 use crate::mailbox::{Contents, Mailbox, Patience};
 use crate::queue::{Kind, Link};
 use crate::runtime::limits;
+use crate::runtime::panics;
 use crate::runtime::program::Program;
 use crate::substrate::{Coroutine, Suspender};
 use crate::timeout::Scope;
@@ -30,13 +33,29 @@ use crate::unmatched::Ignored;
 use crate::wait_list::WaitList;
 use crate::wake::WakeState;
 use crate::worker::{self, Local};
-use crate::{Pid, SendError};
+use crate::{BoxError, Panic, Pid, SendError};
 
 const KILLED: u8 = 1;
 const STOPPING: u8 = 2;
 const ENDED: u8 = 4;
 /// All below it are to be killed, those included that are still to come.
 const DOOMED: u8 = 8;
+/// Something is to be raised in it.
+const RAISED: u8 = 16;
+
+/// What is to be raised in a tasklet.
+#[derive(Debug)]
+pub(crate) enum Raise {
+    Error(BoxError),
+    /// Another tasklet's.
+    Panic(Panic),
+}
+
+/// It is to unwind.
+const CALLED_OFF: u8 = KILLED | RAISED;
+
+/// How many that have not ended are.
+static HOW_MANY_CALLED_OFF: AtomicUsize = AtomicUsize::new(0);
 
 /// How a tasklet is called.
 #[derive(Debug)]
@@ -84,6 +103,8 @@ pub(crate) struct Core {
     in_call: AtomicBool,
     /// Why it has ended.
     reason: OnceLock<ExitReason>,
+    /// What is to be raised in it, in order.
+    to_raise: Mutex<VecDeque<Raise>>,
     home_state: HomeState,
 }
 
@@ -104,6 +125,10 @@ pub(crate) struct HomeState {
     pub(crate) shields: Cell<u32>,
     /// Whether it, or the actor that it stands for, is at its end.
     ending: Cell<bool>,
+    /// Whether its operations fail that would have to wait.
+    pub(crate) block_trap: Cell<bool>,
+    /// Whether its wait has been found to be for ever.
+    deadlocked: Cell<bool>,
     /// Until when the handler that it runs must answer.
     pub(crate) answer_by: Cell<Option<Instant>>,
     /// The call that it waits in.
@@ -120,6 +145,20 @@ unsafe impl Sync for Core {}
 // SAFETY: as above. What the home state holds at the time of the last drop is Send: the coroutine has
 // been taken out, the body, if it never ran, is Send, and locals are dropped by the tasklet itself.
 unsafe impl Send for Core {}
+
+impl Raise {
+    /// Says what has come too late for `core`, which has ended.
+    fn log_lost(&self, core: &Core) {
+        let tasklet = core.name();
+        match self {
+            Raise::Error(error) => {
+                tracing::warn!(tasklet, %error, "ended before the error was raised");
+            }
+            // It has been logged where it came from.
+            Raise::Panic(_) => {}
+        }
+    }
+}
 
 /// What the builder settles.
 pub(crate) struct Settings {
@@ -154,6 +193,7 @@ impl Core {
             traps_exits: AtomicBool::new(false),
             in_call: AtomicBool::new(false),
             reason: OnceLock::new(),
+            to_raise: Mutex::default(),
             home_state: HomeState {
                 coroutine: UnsafeCell::new(None),
                 body: Cell::new(None),
@@ -165,6 +205,8 @@ impl Core {
                 raised: Cell::new(0),
                 shields: Cell::new(0),
                 ending: Cell::new(false),
+                block_trap: Cell::new(false),
+                deadlocked: Cell::new(false),
                 answer_by: Cell::new(None),
                 calls: Calls::default(),
                 acting: Cell::new(None),
@@ -260,7 +302,11 @@ impl Core {
         // thread. From here on nothing of the user's runs.
         // SAFETY: the tasklet itself.
         Locals::clear(&unsafe { self.home_state() }.locals, guarded);
-        self.flags.fetch_or(ENDED, Ordering::SeqCst);
+        if self.flags.fetch_or(ENDED, Ordering::SeqCst) & CALLED_OFF != 0 {
+            HOW_MANY_CALLED_OFF.fetch_sub(1, Ordering::Relaxed);
+        }
+        let late = mem::take(&mut *self.to_raise.lock());
+        guarded(&|| late.iter().for_each(|raise| raise.log_lost(self)));
         // As `exit::tell_all` asks; most have none.
         fence(Ordering::SeqCst);
         if self.watchers.get().is_some() {
@@ -389,6 +435,12 @@ impl Core {
         self.handles.load(Ordering::Acquire) == 0 && !self.program.is_main(self.pid)
     }
 
+    /// Whether it waits for something. On its home's thread it is certain.
+    pub(crate) fn is_blocked(&self) -> bool {
+        // One that waits for nothing is on its way to its home, to begin.
+        self.wake.is_parked() && self.waits_for() != Waiting::Nothing
+    }
+
     // State -------------------------------------------------------------------------------------
 
     fn flag(&self, flag: u8) -> bool {
@@ -438,23 +490,78 @@ impl Core {
 
     /// Makes its next operation unwind it.
     pub(crate) fn kill(&self) {
-        self.flags.fetch_or(KILLED, Ordering::AcqRel);
+        self.mark_killed();
         self.wake_up();
+    }
+
+    /// Where what it fails with goes if nobody asks for it.
+    pub(crate) fn forwards_to(&self) -> Option<Weak<Program>> {
+        let forwards = self.program.forwards_panics() && !self.program.is_main(self.pid);
+        forwards.then(|| Arc::downgrade(&self.program))
+    }
+
+    /// Has something raised in it; the caller wakes it. `Err` if it has ended.
+    pub(crate) fn add_raise(&self, raise: Raise) -> Result<(), Raise> {
+        let mut to_raise = self.to_raise.lock();
+        // Marked under the lock, which is taken once more at the end.
+        if self.has_ended() {
+            return Err(raise);
+        }
+        to_raise.push_back(raise);
+        self.call_off(RAISED);
+        Ok(())
+    }
+
+    /// Whether it must run though it is paused: to unwind, or to react to a stop.
+    pub(crate) fn must_run(&self) -> bool {
+        self.flags.load(Ordering::Acquire) & (KILLED | RAISED | STOPPING) != 0
     }
 
     /// A carrier's kill is that of the actor it stands for, and over with that one's run.
     #[inline]
     pub(crate) fn forget_kill(&self) {
         if self.flags.load(Ordering::Relaxed) & KILLED != 0 {
-            self.flags.fetch_and(!KILLED, Ordering::AcqRel);
+            self.call_on(KILLED);
             // SAFETY: the tasklet itself.
             unsafe { self.home_state() }.raised.set(0);
         }
     }
 
-    /// Marks a carrier as killed, whose actor has been. The caller wakes it.
+    /// Marks it as killed; or a carrier, whose actor has been. The caller wakes it.
     pub(crate) fn mark_killed(&self) {
-        self.flags.fetch_or(KILLED, Ordering::AcqRel);
+        self.call_off(KILLED);
+    }
+
+    /// Whether what it waits for is of no use to it any more: it will unwind as soon as it runs, unless
+    /// it is [shielded](Self::shield).
+    pub(crate) fn is_called_off(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & CALLED_OFF != 0
+    }
+
+    fn call_off(&self, why: u8) {
+        // Counted before, so that none is marked that is not counted.
+        HOW_MANY_CALLED_OFF.fetch_add(1, Ordering::Relaxed);
+        if self.flags.fetch_or(why, Ordering::AcqRel) & (CALLED_OFF | ENDED) != 0 {
+            HOW_MANY_CALLED_OFF.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes that back.
+    fn call_on(&self, why: u8) {
+        if self.flags.fetch_and(!why, Ordering::AcqRel) & CALLED_OFF == why {
+            HOW_MANY_CALLED_OFF.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether [`is_called_off`](Self::is_called_off) can be true of any that has not ended.
+    pub(crate) fn any_called_off() -> bool {
+        HOW_MANY_CALLED_OFF.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether kills are held off. For the tasklet itself.
+    pub(crate) fn is_shielded(&self) -> bool {
+        // SAFETY: the tasklet itself.
+        unsafe { self.home_state() }.shields.get() > 0
     }
 
     /// Holds kills off, until [`unshield`](Self::unshield). For the tasklet itself.
@@ -536,11 +643,78 @@ impl Core {
 
     // What the tasklet itself does --------------------------------------------------------------
 
-    /// Unwinds the tasklet, which is the current one, if it has been killed.
+    /// Unwinds the tasklet, which is the current one, if it has been killed, or something is to be raised
+    /// in it.
+    #[inline]
     pub(crate) fn check_kill(&self, local: &'static Local) {
-        if self.flags.load(Ordering::Relaxed) & KILLED != 0 {
-            self.carry_out_kill(local);
+        if self.flags.load(Ordering::Relaxed) & CALLED_OFF != 0 {
+            self.unwind(local);
         }
+    }
+
+    /// Unwinds the tasklet, which is the current one and to do so, before it has begun.
+    pub(crate) fn end_before_start(&self) -> ! {
+        if !self.is_killed() {
+            self.carry_out_raise();
+        }
+        block::raise_kill()
+    }
+
+    #[cold]
+    fn unwind(&self, local: &'static Local) {
+        if self.is_killed() {
+            self.carry_out_kill(local);
+        } else {
+            self.carry_out_raise();
+        }
+    }
+
+    fn carry_out_raise(&self) {
+        // SAFETY: the tasklet itself.
+        if panicking() || unsafe { self.home_state() }.shields.get() > 0 {
+            return;
+        }
+        let raise = {
+            let mut to_raise = self.to_raise.lock();
+            let raise = to_raise.pop_front();
+            if to_raise.is_empty() {
+                self.call_on(RAISED);
+            }
+            raise
+        };
+        match raise {
+            Some(Raise::Error(error)) => block::raise_error(error),
+            Some(Raise::Panic(panic)) => {
+                let (payload, place) = panic.into_parts();
+                panics::put_place(&*payload, place);
+                resume_unwind(payload)
+            }
+            None => {}
+        }
+    }
+
+    /// Ends its wait with [`Interrupt::Deadlock`](block::Interrupt::Deadlock), if that does not succeed
+    /// at the last moment. On its home's thread, while it waits.
+    pub(crate) fn declare_deadlock(&self, local: &Local) {
+        if self.is_blocked() {
+            // SAFETY: on the home thread.
+            unsafe { self.home_state() }.deadlocked.set(true);
+            local.wake_own(self);
+        }
+    }
+
+    /// Whether that has been declared of the wait that has just been interrupted. For the tasklet itself.
+    #[inline]
+    pub(crate) fn take_deadlock(&self) -> bool {
+        // SAFETY: the tasklet itself.
+        unsafe { self.home_state() }.deadlocked.take()
+    }
+
+    /// Whether its operations fail that would have to wait. For the tasklet itself.
+    #[inline]
+    pub(crate) fn must_not_block(&self) -> bool {
+        // SAFETY: the tasklet itself.
+        unsafe { self.home_state() }.block_trap.get()
     }
 
     #[cold]
@@ -589,6 +763,35 @@ impl Core {
             self.waiting
                 .store(Waiting::Nothing.encode(), Ordering::Relaxed);
         }
+    }
+
+    /// Lets the others run at an operation that could wait, or is taken out of the run queue there.
+    #[cold]
+    pub(crate) fn give_way(&self, local: &'static Local) {
+        if local.is_over_budget() && self.acting().is_none() {
+            local.catch(self);
+            self.suspend(local);
+        } else {
+            self.yield_now(local);
+        }
+    }
+
+    /// Leaves the run queue until it is put back.
+    pub(crate) fn pause(&self, local: &'static Local) {
+        if panicking() {
+            return;
+        }
+        if self.is_unreachable() {
+            // Nobody could ever put it back.
+            self.mark_killed();
+        }
+        if self.must_run() {
+            self.yield_now(local);
+        } else {
+            self.wake.pause();
+            self.suspend(local);
+        }
+        self.check_kill(local);
     }
 
     /// Switches to the driver, and comes back when resumed.
@@ -672,6 +875,9 @@ impl Waiting {
             Waiting::Permit(at) => (10, at as u64),
             Waiting::Thread => (11, 0),
             Waiting::Time => (12, 0),
+            Waiting::Sender(channel) => (13, channel),
+            Waiting::Receiver(channel) => (14, channel),
+            Waiting::Any => (15, 0),
         };
         kind << 56 | detail & ((1 << 56) - 1)
     }
@@ -691,6 +897,9 @@ impl Waiting {
             10 => Waiting::Permit(detail as usize),
             11 => Waiting::Thread,
             12 => Waiting::Time,
+            13 => Waiting::Sender(detail),
+            14 => Waiting::Receiver(detail),
+            15 => Waiting::Any,
             _ => Waiting::Nothing,
         }
     }

@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::Tasklet;
-use super::core::Core;
+use super::core::{Core, Raise};
 use super::family::Family;
 use crate::block::{self, Interrupt, Wait, Waiting};
+use crate::runtime::program::Program;
 use crate::{JoinError, time};
 
 /// Where a tasklet leaves its result.
@@ -25,6 +26,8 @@ struct Left<T> {
     result: Result<T, JoinError>,
     /// What is to be logged if nobody takes the result.
     failure: Option<Failure>,
+    /// Where the failure goes as well, if it is one that ends a tasklet.
+    forward_to: Option<Weak<Program>>,
 }
 
 impl<T> Packet<T> {
@@ -34,8 +37,17 @@ impl<T> Packet<T> {
         })
     }
 
-    pub(crate) fn put(&self, result: Result<T, JoinError>, failure: Option<Failure>) {
-        *self.left.lock() = Some(Left { result, failure });
+    pub(crate) fn put(
+        &self,
+        result: Result<T, JoinError>,
+        failure: Option<Failure>,
+        forward_to: Option<Weak<Program>>,
+    ) {
+        *self.left.lock() = Some(Left {
+            result,
+            failure,
+            forward_to,
+        });
     }
 
     fn take(&self) -> Option<Result<T, JoinError>> {
@@ -45,13 +57,19 @@ impl<T> Packet<T> {
 
 impl<T> Drop for Packet<T> {
     fn drop(&mut self) {
-        if let Some(failure) = self
-            .left
-            .get_mut()
-            .as_ref()
-            .and_then(|left| left.failure.as_ref())
-        {
+        let Some(left) = self.left.get_mut().take() else {
+            return;
+        };
+        if let Some(failure) = left.failure {
             failure.log();
+        }
+        let raise = match left.result {
+            Err(JoinError::Panicked(panic)) => Raise::Panic(panic),
+            Err(JoinError::Raised(error)) => Raise::Error(error),
+            _ => return,
+        };
+        if let Some(program) = left.forward_to.and_then(|program| program.upgrade()) {
+            program.forward(raise);
         }
     }
 }
@@ -181,6 +199,8 @@ impl<T> JoinHandle<T> {
             .map_err(|interrupt| match interrupt {
                 Interrupt::TimedOut | Interrupt::Expired(_) => JoinError::Timeout,
                 Interrupt::Exhausted => JoinError::Exhausted,
+                Interrupt::WouldBlock => JoinError::WouldBlock,
+                Interrupt::Deadlock => JoinError::Deadlock,
                 Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => {
                     JoinError::Unwinding
                 }

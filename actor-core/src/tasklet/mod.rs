@@ -3,10 +3,13 @@
 pub(crate) mod builder;
 pub(crate) mod core;
 pub(crate) mod family;
+pub(crate) mod hooks;
 pub(crate) mod join;
 pub(crate) mod local;
 pub(crate) mod periodic;
-mod receive;
+pub(crate) mod raise;
+pub(crate) mod receive;
+pub(crate) mod ring;
 pub(crate) mod tree;
 
 use std::fmt;
@@ -199,7 +202,11 @@ impl Tasklet {
         block::touch();
         match block::here() {
             Here::Tasklet(local, core) if !std::thread::panicking() => {
-                core.yield_now(local);
+                if local.is_over_budget() {
+                    core.give_way(local);
+                } else {
+                    core.yield_now(local);
+                }
                 core.check_kill(local);
             }
             Here::Tasklet(..) | Here::Driver => {}
@@ -621,6 +628,11 @@ impl Tasklet {
     ///     assert!(!tasklet.is_alive());
     /// });
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// If it would have to wait where that is not possible, as while the caller unwinds; and in the main
+    /// tasklet if it could only wait for ever (see [`Deadlock`](crate::Deadlock)).
     pub fn wait(&self) {
         self.wait_for_end(None)
             .unwrap_or_else(|interrupt| interrupt.raise("wait"));
@@ -729,7 +741,8 @@ impl Tasklet {
     /// [`join`](JoinHandle::join) gives [`JoinError::Killed`](crate::JoinError::Killed).
     ///
     /// One that waits is woken for it. One that computes without an operation runs on until it comes
-    /// to one. Killing the current tasklet unwinds at its next operation, not here.
+    /// to one. Killing the current tasklet unwinds at its next operation, not here. Nobody runs
+    /// for it now, unlike with [`kill_now`](Self::kill_now).
     ///
     /// ```
     /// use std::time::Duration;

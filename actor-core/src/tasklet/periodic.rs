@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::Tasklet;
 use super::builder::TaskletBuilder;
 use super::join::JoinHandle;
-use crate::block::{self, Interrupt, Killed, Wait, Waiting};
+use crate::block::{self, Interrupt, Wait, Waiting};
 use crate::runtime::panics;
-use crate::{Panic, time, timeout};
+use crate::{Panic, time};
 
 /// How long [`Tasklet::repeat`] pauses after a panic.
 pub const REPEAT_PAUSE: Duration = Duration::from_secs(1);
@@ -138,9 +138,7 @@ impl Tasklet {
                 match catch_unwind(AssertUnwindSafe(&mut f)) {
                     // So that one that never waits does not keep its worker to itself.
                     Ok(()) => Tasklet::yield_now(),
-                    Err(payload) if payload.is::<Killed>() || timeout::is_expiry(&*payload) => {
-                        resume_unwind(payload)
-                    }
+                    Err(payload) if block::is_passing(&*payload) => resume_unwind(payload),
                     Err(payload) => {
                         let place = panics::take_place(&*payload);
                         let panic = Panic::new(payload, place);

@@ -138,14 +138,18 @@ impl Tasklet {
 fn error(interrupt: Interrupt) -> ReceiveError {
     match interrupt {
         Interrupt::TimedOut | Interrupt::Expired(_) => ReceiveError::Timeout,
-        // Of these, only the first two can be: a tasklet is no carrier.
-        Interrupt::Stopping | Interrupt::Unwinding | Interrupt::Exhausted | Interrupt::Outside => {
-            ReceiveError::Stopped
-        }
+        Interrupt::WouldBlock => ReceiveError::WouldBlock,
+        // Of these, only the first two can be: a tasklet is no carrier, and nobody tells a receiver
+        // that nothing will come.
+        Interrupt::Stopping
+        | Interrupt::Unwinding
+        | Interrupt::Exhausted
+        | Interrupt::Outside
+        | Interrupt::Deadlock => ReceiveError::Stopped,
     }
 }
 
-fn receiver<'a>() -> &'a Core {
+pub(crate) fn receiver<'a>() -> &'a Core {
     block::tasklet().expect("only a tasklet can receive messages, and this is none")
 }
 
@@ -162,8 +166,29 @@ fn next(core: &Core) -> Option<Envelope> {
     }
 }
 
+/// What `receive` would give at once: a message, or that none can come any more.
+pub(crate) fn try_next(core: &Core) -> Option<Result<Envelope, ReceiveError>> {
+    // Asked before the look at the mailbox, as in `receive`.
+    let over = core.mailbox.is_closed() || core.is_unreachable();
+    next(core)
+        .map(Ok)
+        .or_else(|| over.then_some(Err(ReceiveError::Stopped)))
+}
+
+/// Whether `try_next` has something to give, or at least to look at.
+pub(crate) fn has_news(core: &Core) -> bool {
+    // SAFETY: the tasklet itself, as all callers got it from `receiver`.
+    core.mailbox.is_closed() || core.is_unreachable() || unsafe { core.mailbox.pending() } > 0
+}
+
+/// Has the tasklet woken by news, as long as there is a [`Listening`]; `false` if there is some.
+pub(crate) fn listen(core: &Core) -> bool {
+    // SAFETY: as in `has_news`.
+    unsafe { core.mailbox.listen() && !core.is_unreachable() }
+}
+
 /// Says that a mailbox's owner does not wait any more, also if the wait is ended by unwinding.
-struct Listening<'a>(&'a Core);
+pub(crate) struct Listening<'a>(pub(crate) &'a Core);
 
 impl Drop for Listening<'_> {
     fn drop(&mut self) {

@@ -98,6 +98,7 @@ fn describe(core: &Core, by_pid: &HashMap<Pid, &Core>, f: &mut fmt::Formatter<'_
     }
     match core.waits_for() {
         _ if worker::is_running(core) => f.write_str("runs")?,
+        _ if core.wake.is_paused() => f.write_str("is paused")?,
         _ if !core.wake.is_parked() => f.write_str("is ready")?,
         Waiting::Nothing => f.write_str("waits")?,
         Waiting::Message => f.write_str("waits for a message")?,
@@ -112,6 +113,9 @@ fn describe(core: &Core, by_pid: &HashMap<Pid, &Core>, f: &mut fmt::Formatter<'_
         Waiting::Permit(at) => write!(f, "waits for a permit of the semaphore at {at:#x}")?,
         Waiting::Thread => f.write_str("waits for a thread of the pool")?,
         Waiting::Time => f.write_str("waits for a time")?,
+        Waiting::Sender(channel) => write!(f, "waits to send on channel {channel}")?,
+        Waiting::Receiver(channel) => write!(f, "waits to receive from channel {channel}")?,
+        Waiting::Any => f.write_str("waits for one of several things")?,
     }
     write!(f, ", on worker {}", core.home)?;
     for (is_so, what) in [

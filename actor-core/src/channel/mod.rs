@@ -1,0 +1,908 @@
+//! Channels on which a sender and a receiver meet.
+//!
+//! A [`Channel`] holds nothing. [`send`](Channel::send) waits until a receiver takes the value, and
+//! [`receive`](Channel::receive) until a sender brings one; those who wait are served in the order in
+//! which they came. The two may be tasklets of one worker or of two, handlers of actors, or plain
+//! threads.
+//!
+//! ```
+//! use actor_core::channel::Channel;
+//! use actor_core::{Tasklet, dispatch};
+//!
+//! dispatch(|| {
+//!     let channel = Channel::new();
+//!     let numbers = channel.clone();
+//!     Tasklet::spawn(move || {
+//!         for n in 1..=3 {
+//!             numbers.send(n).unwrap();
+//!         }
+//!     });
+//!     assert_eq!(channel.receive().unwrap(), 1);
+//!     assert_eq!(channel.iter().sum::<i32>(), 5); // until the sender's handle is gone
+//! });
+//! ```
+//!
+//! # Who runs next
+//!
+//! When the two share a worker, the channel's [`Preference`] says who of them goes on. Whoever does not
+//! comes after all that are ready.
+//!
+//! | | [`Receiver`](Preference::Receiver), as usual | [`Neither`](Preference::Neither) | [`Sender`](Preference::Sender) |
+//! |---|---|---|---|
+//! | a send finds a receiver | the receiver, at once | the sender goes on | the sender goes on |
+//! | a receive finds a sender | the receiver goes on | the receiver goes on | the sender, at once |
+//! | nobody is there | the next that is ready | the same | the same |
+//!
+//! Between workers, or with a plain thread, both go on.
+//!
+//! # The end
+//!
+//! [`close`](Channel::close) keeps the lines from growing: an operation that finds a peer succeeds, any
+//! other fails, and those who wait go on waiting for a peer. [`open`](Channel::open) takes that back.
+//!
+//! A channel also comes to its end with its handles. Those who wait hold handles themselves; so it does
+//! when each handle that is left is one that waits, all of them to send or all to receive, and
+//! nobody is there who could meet them. Then all waits fail with `Closed`, and so does every operation
+//! that would bring this about by waiting. This is why a handle belongs to one tasklet or thread at a
+//! time (it is [`Send`], but not [`Sync`]): clone it for each. It also means that one who keeps a
+//! second handle while it waits with the first keeps its own wait from ending so. As long as no handle
+//! has ever been dropped nothing has come to an end, and who waits waits.
+//!
+//! # What ends a wait
+//!
+//! A wait in a channel is like any other: it can have a deadline of its own, or that of a
+//! [`timeout`](crate::timeout()) block around it, and its tasklet can be killed. Whichever way it ends, the
+//! waiter leaves the line at that moment, and [`balance`](Channel::balance) says so. Values are neither
+//! lost nor doubled by it:
+//!
+//! - A value that nobody has taken comes back in the error; if the sender is killed it is dropped with
+//!   all else that the sender has.
+//! - A tasklet that has been killed is given nothing any more, even before it has run to unwind: the
+//!   value goes to the next in the line, or the sender waits.
+//! - What has changed hands when the deadline passes or the kill comes has been sent and received: both
+//!   operations succeed. The deadline counts for the next operation, and so does the kill.
+//!
+//! # Several at once
+//!
+//! A [`Select`] waits for the first of several channels, the mailbox and a deadline.
+//!
+//! The idea, the preferences and the two ends are those of Stackless Python's channels.
+
+mod error;
+mod hook;
+mod lock;
+pub(crate) mod rendezvous;
+mod select;
+
+use std::cell::Cell;
+use std::fmt;
+use std::iter::FusedIterator;
+use std::marker::PhantomData;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+pub use error::{ReceiveError, SelectError, SendError};
+pub use hook::{ChannelHook, Operation, set_channel_hook};
+pub use select::Select;
+
+use crate::block::{self, Interrupt, Wait, Waiting};
+use crate::contain::contain;
+use crate::tasklet::core::Core;
+use crate::waiter::Waiter;
+use crate::{BoxError, time};
+use rendezvous::{Item, Member, Party, Received, Rendezvous, Sent};
+
+/// Who goes on when a sender and a receiver of one worker have met.
+///
+/// See [the table](self#who-runs-next).
+///
+/// # Examples
+///
+/// ```
+/// use actor_core::channel::{Channel, Preference};
+///
+/// assert_eq!(Channel::<()>::new().preference(), Preference::Receiver);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Preference {
+    /// The receiver. Stackless's −1.
+    #[default]
+    Receiver,
+    /// Whoever came second, and so found the other. Stackless's 0.
+    Neither,
+    /// The sender. Stackless's 1.
+    Sender,
+}
+
+/// A handle to a channel, on which senders and receivers meet.
+///
+/// A clone is another handle to the same channel. See the [module](self) for what channels promise.
+///
+/// # Examples
+///
+/// ```
+/// use actor_core::channel::Channel;
+/// use actor_core::{Tasklet, dispatch};
+///
+/// dispatch(|| {
+///     let channel = Channel::new();
+///     let other = channel.clone();
+///     let receiver = Tasklet::spawn(move || other.receive().unwrap());
+///     channel.send("hello").unwrap();
+///     assert_eq!(receiver.join().unwrap(), "hello");
+/// });
+/// ```
+pub struct Channel<T> {
+    shared: Arc<Shared<T>>,
+    /// Not `Sync`: that is how the channel knows that a handle that waits is not used otherwise.
+    _one_at_a_time: PhantomData<Cell<()>>,
+}
+
+#[derive(Debug)]
+struct Shared<T> {
+    id: u64,
+    rendezvous: Rendezvous<T, Peer>,
+}
+
+/// Whoever waits at a channel.
+#[derive(Clone, Debug)]
+struct Peer {
+    waiter: Waiter,
+    /// Whether a kill ends the wait.
+    is_mortal: bool,
+}
+
+impl Peer {
+    #[inline]
+    fn current() -> Result<Peer, Interrupt> {
+        let waiter = block::waiter()?;
+        let is_mortal = match &waiter {
+            Waiter::Tasklet(core) => !core.is_shielded(),
+            Waiter::Thread(_) => false,
+        };
+        Ok(Peer { waiter, is_mortal })
+    }
+}
+
+impl Party for Peer {
+    #[inline]
+    fn is_called_off(&self) -> bool {
+        match &self.waiter {
+            Waiter::Tasklet(core) => self.is_mortal && core.is_called_off(),
+            Waiter::Thread(_) => false,
+        }
+    }
+
+    #[inline]
+    fn any_called_off() -> bool {
+        Core::any_called_off()
+    }
+}
+
+fn wake_all(peers: Vec<Peer>) {
+    for peer in peers {
+        peer.waiter.wake();
+    }
+}
+
+/// For how long an operation may wait.
+#[derive(Clone, Copy)]
+enum Patience {
+    None,
+    Until(Option<Instant>),
+}
+
+impl Patience {
+    const ENDLESS: Patience = Patience::Until(None);
+
+    fn limit(limit: Duration) -> Patience {
+        Patience::Until(time::after(limit))
+    }
+}
+
+impl<T> Channel<T> {
+    /// Makes a channel that prefers receivers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    ///
+    /// assert_eq!(Channel::<String>::new().balance(), 0);
+    /// ```
+    pub fn new() -> Self {
+        Channel::with_preference(Preference::default())
+    }
+
+    /// Makes a channel with another preference.
+    ///
+    /// # Examples
+    ///
+    /// Here the sender goes on until there is nobody to send to:
+    ///
+    /// ```
+    /// use actor_core::channel::{Channel, Preference};
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let channel = Channel::with_preference(Preference::Sender);
+    ///     let other = channel.clone();
+    ///     let receiver = Tasklet::spawn(move || other.receive().unwrap());
+    ///     Tasklet::yield_now();
+    ///     channel.send(7).unwrap();
+    ///     assert!(receiver.is_alive()); // it has not run yet
+    ///     assert_eq!(receiver.join().unwrap(), 7);
+    /// });
+    /// ```
+    pub fn with_preference(preference: Preference) -> Self {
+        static ISSUED: AtomicU64 = AtomicU64::new(1);
+        Channel {
+            shared: Arc::new(Shared {
+                id: ISSUED.fetch_add(1, Ordering::Relaxed),
+                rendezvous: Rendezvous::new(preference),
+            }),
+            _one_at_a_time: PhantomData,
+        }
+    }
+
+    /// The channel's number, which no other channel of the process has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    ///
+    /// let channel = Channel::<u8>::new();
+    /// assert_eq!(channel.id(), channel.clone().id());
+    /// assert_ne!(channel.id(), Channel::<u8>::new().id());
+    /// ```
+    pub fn id(&self) -> u64 {
+        self.shared.id
+    }
+
+    /// Says who runs next from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::{Channel, Preference};
+    ///
+    /// let channel = Channel::<u8>::new();
+    /// channel.set_preference(Preference::Neither);
+    /// assert_eq!(channel.preference(), Preference::Neither);
+    /// ```
+    pub fn set_preference(&self, preference: Preference) {
+        self.shared.rendezvous.lock().preference = preference;
+    }
+
+    /// Who runs next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::{Channel, Preference};
+    ///
+    /// let channel = Channel::<u8>::with_preference(Preference::Sender);
+    /// assert_eq!(channel.preference(), Preference::Sender);
+    /// ```
+    pub fn preference(&self) -> Preference {
+        self.shared.rendezvous.lock().preference
+    }
+
+    /// Gives `value` to a receiver, waiting for one if need be.
+    ///
+    /// It fails, and gives the value back, if the channel comes to its [end](self#the-end), if the deadline
+    /// of a [`timeout`](crate::timeout()) block passes, or with [`SendError::WouldBlock`] where nothing can
+    /// wait: while the tasklet unwinds, in a timer's action, or in an actor's handler when no more
+    /// tasklets may exist.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::{Channel, SendError};
+    ///
+    /// let channel = Channel::new();
+    /// channel.close();
+    /// assert_eq!(channel.send(7), Err(SendError::Closed(7)));
+    /// ```
+    #[inline]
+    pub fn send(&self, value: T) -> Result<(), SendError<T>> {
+        self.send_value(value, Patience::ENDLESS)
+    }
+
+    /// Gives `value` to a receiver if one waits.
+    ///
+    /// As after [`send`](Self::send), the receiver may run at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::{Channel, SendError};
+    ///
+    /// assert_eq!(Channel::new().try_send(7), Err(SendError::WouldBlock(7)));
+    /// ```
+    pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
+        self.send_value(value, Patience::None)
+    }
+
+    /// As [`send`](Self::send), but waits for at most `limit`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::channel::{Channel, SendError};
+    ///
+    /// let channel = Channel::new();
+    /// let late = channel.send_timeout(7, Duration::from_millis(1));
+    /// assert_eq!(late, Err(SendError::Timeout(7)));
+    /// assert_eq!(channel.balance(), 0);
+    /// ```
+    pub fn send_timeout(&self, value: T, limit: Duration) -> Result<(), SendError<T>> {
+        self.send_value(value, Patience::limit(limit))
+    }
+
+    /// Gives a receiver an error, which its [`receive`](Self::receive) fails with; waits for one if need
+    /// be. Stackless's "bomb".
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let quotients = Channel::<i32>::new();
+    ///     let divider = quotients.clone();
+    ///     Tasklet::spawn(move || divider.send_error("division by zero"));
+    ///     assert_eq!(quotients.receive().unwrap_err().to_string(), "division by zero");
+    /// });
+    /// ```
+    pub fn send_error<E: Into<BoxError>>(&self, error: E) -> Result<(), SendError<BoxError>> {
+        self.send_item(Err(error.into()), Patience::ENDLESS)
+            .map_err(|refused| {
+                refused.map(|item| match item {
+                    Err(error) => error,
+                    Ok(_) => unreachable!("an error was sent"),
+                })
+            })
+    }
+
+    /// Sends one value after the other, and says how many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let letters = Channel::new();
+    ///     let sender = letters.clone();
+    ///     let sent = Tasklet::spawn(move || sender.send_all("abc".chars()).unwrap());
+    ///     assert_eq!(letters.iter().collect::<String>(), "abc");
+    ///     assert_eq!(sent.join().unwrap(), 3);
+    /// });
+    /// ```
+    pub fn send_all(&self, values: impl IntoIterator<Item = T>) -> Result<usize, SendError<T>> {
+        let mut sent = 0;
+        for value in values {
+            self.send(value)?;
+            sent += 1;
+        }
+        Ok(sent)
+    }
+
+    /// Takes a value from a sender, waiting for one if need be.
+    ///
+    /// It fails with [`ReceiveError::Raised`] if the sender [sent an error](Self::send_error), and
+    /// otherwise as [`send`](Self::send) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::thread;
+    /// use actor_core::channel::Channel;
+    ///
+    /// let channel = Channel::new();
+    /// let other = channel.clone();
+    /// let sender = thread::spawn(move || other.send(7));
+    /// assert_eq!(channel.receive().unwrap(), 7);
+    /// sender.join().unwrap().unwrap();
+    /// ```
+    #[inline]
+    pub fn receive(&self) -> Result<T, ReceiveError> {
+        self.receive_value(Patience::ENDLESS)
+    }
+
+    /// Takes a value from a sender if one waits.
+    ///
+    /// As after [`receive`](Self::receive), the sender may run at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::{Channel, ReceiveError};
+    ///
+    /// let channel = Channel::<u8>::new();
+    /// assert!(matches!(channel.try_receive(), Err(ReceiveError::WouldBlock)));
+    /// ```
+    pub fn try_receive(&self) -> Result<T, ReceiveError> {
+        self.receive_value(Patience::None)
+    }
+
+    /// As [`receive`](Self::receive), but waits for at most `limit`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actor_core::channel::{Channel, ReceiveError};
+    ///
+    /// let channel = Channel::<u8>::new();
+    /// let late = channel.receive_timeout(Duration::from_millis(1));
+    /// assert!(matches!(late, Err(ReceiveError::Timeout)));
+    /// ```
+    pub fn receive_timeout(&self, limit: Duration) -> Result<T, ReceiveError> {
+        self.receive_value(Patience::limit(limit))
+    }
+
+    /// How many senders wait, less how many receivers do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let channel = Channel::new();
+    ///     for n in 0..3 {
+    ///         let sender = channel.clone();
+    ///         Tasklet::spawn(move || sender.send(n));
+    ///     }
+    ///     Tasklet::yield_now();
+    ///     assert_eq!(channel.balance(), 3);
+    ///     assert_eq!(channel.receive().unwrap(), 0);
+    ///     assert_eq!(channel.balance(), 2);
+    /// });
+    /// ```
+    pub fn balance(&self) -> isize {
+        self.shared.rendezvous.lock().balance()
+    }
+
+    /// Whether a sender waits: then a receive does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    ///
+    /// assert!(!Channel::<u8>::new().has_sender());
+    /// ```
+    pub fn has_sender(&self) -> bool {
+        self.shared.rendezvous.lock().has_sender()
+    }
+
+    /// Whether a receiver waits: then a send does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    ///
+    /// assert!(!Channel::<u8>::new().has_receiver());
+    /// ```
+    pub fn has_receiver(&self) -> bool {
+        self.shared.rendezvous.lock().has_receiver()
+    }
+
+    /// Keeps everybody from waiting here from now on. Those who wait already go on waiting, and can be
+    /// met: see [the end](self#the-end).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let channel = Channel::new();
+    ///     let sender = channel.clone();
+    ///     Tasklet::spawn(move || sender.send(1));
+    ///     Tasklet::yield_now();
+    ///     channel.close();
+    ///     assert!(channel.is_closing() && !channel.is_closed());
+    ///     assert_eq!(channel.receive().unwrap(), 1); // what waited
+    ///     assert!(channel.is_closed());
+    ///     assert!(channel.receive().is_err());
+    /// });
+    /// ```
+    pub fn close(&self) {
+        self.shared.rendezvous.lock().is_closing = true;
+    }
+
+    /// Takes a [`close`](Self::close) back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    ///
+    /// let channel = Channel::<u8>::new();
+    /// channel.close();
+    /// channel.open();
+    /// assert!(!channel.is_closing());
+    /// ```
+    pub fn open(&self) {
+        self.shared.rendezvous.lock().is_closing = false;
+    }
+
+    /// Whether the channel has been [closed](Self::close). There may still be some who wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    ///
+    /// let channel = Channel::<u8>::new();
+    /// channel.close();
+    /// assert!(channel.is_closing());
+    /// ```
+    pub fn is_closing(&self) -> bool {
+        self.shared.rendezvous.lock().is_closing
+    }
+
+    /// Whether the channel has been [closed](Self::close) and nobody waits any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    ///
+    /// let channel = Channel::<u8>::new();
+    /// channel.close();
+    /// assert!(channel.is_closed());
+    /// ```
+    pub fn is_closed(&self) -> bool {
+        let state = self.shared.rendezvous.lock();
+        state.is_closing && !state.has_sender() && !state.has_receiver()
+    }
+
+    /// Receives one value after the other, until the channel comes to its [end](self#the-end) or a
+    /// sender [sends an error](Self::send_error).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let channel = Channel::new();
+    ///     let sender = channel.clone();
+    ///     Tasklet::spawn(move || {
+    ///         sender.send_all([1, 2])?;
+    ///         sender.close();
+    ///         Ok::<_, actor_core::channel::SendError<i32>>(())
+    ///     });
+    ///     let mut received = Vec::new();
+    ///     for value in &channel {
+    ///         received.push(value);
+    ///     }
+    ///     assert_eq!(received, [1, 2]);
+    /// });
+    /// ```
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter {
+            channel: self,
+            ended_by: None,
+            is_over: false,
+        }
+    }
+
+    /// Where the channel is in memory.
+    fn place(&self) -> usize {
+        Arc::as_ptr(&self.shared).addr()
+    }
+
+    // How it is done ---------------------------------------------------------------------------
+
+    #[inline(always)]
+    fn send_value(&self, value: T, patience: Patience) -> Result<(), SendError<T>> {
+        self.send_item(Ok(value), patience).map_err(|refused| {
+            refused.map(|item| match item {
+                Ok(value) => value,
+                Err(_) => unreachable!("a value was sent"),
+            })
+        })
+    }
+
+    #[inline(always)]
+    fn send_item(&self, item: Item<T>, patience: Patience) -> Result<(), SendError<Item<T>>> {
+        if let Err(interrupt) = block::enter_in_turn() {
+            return Err(send_error(interrupt, item));
+        }
+        let id = self.shared.id;
+        let mut state = self.shared.rendezvous.lock();
+        let item = match state.send(item) {
+            Ok(peer) => {
+                let at_once = state.preference == Preference::Receiver;
+                drop(state);
+                hook::report(id, true, false);
+                block::meet(peer.waiter, at_once);
+                return Ok(());
+            }
+            Err(item) => item,
+        };
+        if state.is_closing {
+            return Err(SendError::Closed(item));
+        }
+        if state.is_deserted(1) {
+            let refused = state.refuse_all();
+            drop(state);
+            wake_all(refused);
+            return Err(SendError::Closed(item));
+        }
+        let Patience::Until(deadline) = patience else {
+            return Err(SendError::WouldBlock(item));
+        };
+        let peer = match Peer::current() {
+            Ok(peer) => peer,
+            Err(interrupt) => return Err(send_error(interrupt, item)),
+        };
+        let ticket = state.join_senders(Member::sole(peer), item);
+        drop(state);
+        let leave = || self.shared.rendezvous.lock().leave_senders(ticket);
+        let unwinding = OnUnwind(leave);
+        hook::report(id, true, true);
+        let wait = Wait::new(Waiting::Sender(id), deadline).for_peer();
+        let waited = block::wait_until(wait, || {
+            let mut state = self.shared.rendezvous.lock();
+            state
+                .is_sender_out(ticket)
+                .then(|| state.leave_senders(ticket))
+        });
+        let sent = waited.map_err(|interrupt| (interrupt, leave()));
+        mem::forget(unwinding);
+        match sent {
+            Ok(Sent::Taken) | Err((_, Sent::Taken)) => Ok(()),
+            Ok(Sent::Refused(item) | Sent::Withdrawn(item)) | Err((_, Sent::Refused(item))) => {
+                Err(SendError::Closed(item))
+            }
+            Err((interrupt, Sent::Withdrawn(item))) => Err(send_error(interrupt, item)),
+        }
+    }
+
+    #[inline(always)]
+    fn receive_value(&self, patience: Patience) -> Result<T, ReceiveError> {
+        match self.receive_item(patience) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(ReceiveError::Raised(error)),
+            Err(refusal) => Err(refusal.into()),
+        }
+    }
+
+    #[inline(always)]
+    fn receive_item(&self, patience: Patience) -> Result<Item<T>, Refusal> {
+        block::enter_in_turn()?;
+        let id = self.shared.id;
+        let mut state = self.shared.rendezvous.lock();
+        if let Some((item, peer)) = state.receive() {
+            let at_once = state.preference == Preference::Sender;
+            drop(state);
+            hook::report(id, false, false);
+            block::meet(peer.waiter, at_once);
+            return Ok(item);
+        }
+        if state.is_closing {
+            return Err(Refusal::Closed);
+        }
+        if state.is_deserted(1) {
+            let refused = state.refuse_all();
+            drop(state);
+            wake_all(refused);
+            return Err(Refusal::Closed);
+        }
+        let Patience::Until(deadline) = patience else {
+            return Err(Refusal::WouldBlock);
+        };
+        let ticket = state.join_receivers(Member::sole(Peer::current()?));
+        drop(state);
+        let leave = || self.shared.rendezvous.lock().leave_receivers(ticket);
+        let unwinding = OnUnwind(leave);
+        hook::report(id, false, true);
+        let wait = Wait::new(Waiting::Receiver(id), deadline).for_peer();
+        let waited = block::wait_until(wait, || {
+            let mut state = self.shared.rendezvous.lock();
+            state
+                .is_receiver_out(ticket)
+                .then(|| state.leave_receivers(ticket))
+        });
+        let received = waited.map_err(|interrupt| (interrupt, leave()));
+        mem::forget(unwinding);
+        match received {
+            Ok(Received::Item(item)) | Err((_, Received::Item(item))) => Ok(item),
+            Ok(Received::Refused | Received::Withdrawn) | Err((_, Received::Refused)) => {
+                Err(Refusal::Closed)
+            }
+            Err((interrupt, Received::Withdrawn)) => Err(interrupt.into()),
+        }
+    }
+}
+
+/// Why nothing was received.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    Closed,
+    WouldBlock,
+    Interrupted(Interrupt),
+}
+
+impl From<Interrupt> for Refusal {
+    fn from(interrupt: Interrupt) -> Refusal {
+        Refusal::Interrupted(interrupt)
+    }
+}
+
+impl From<Refusal> for ReceiveError {
+    fn from(refusal: Refusal) -> ReceiveError {
+        match refusal {
+            Refusal::Closed => ReceiveError::Closed,
+            Refusal::Interrupted(Interrupt::TimedOut | Interrupt::Expired(_)) => {
+                ReceiveError::Timeout
+            }
+            Refusal::Interrupted(Interrupt::Deadlock) => ReceiveError::Deadlock,
+            // What is left are the ways in which the caller may not wait.
+            Refusal::WouldBlock | Refusal::Interrupted(_) => ReceiveError::WouldBlock,
+        }
+    }
+}
+
+fn send_error<T>(interrupt: Interrupt, item: T) -> SendError<T> {
+    match interrupt {
+        Interrupt::TimedOut | Interrupt::Expired(_) => SendError::Timeout(item),
+        Interrupt::Deadlock => SendError::Deadlock(item),
+        // As above.
+        _ => SendError::WouldBlock(item),
+    }
+}
+
+/// Leaves the line when a wait ends by unwinding; forgotten when it ends otherwise.
+struct OnUnwind<R, F: FnMut() -> R>(F);
+
+impl<R, F: FnMut() -> R> Drop for OnUnwind<R, F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+impl<T> Clone for Channel<T> {
+    fn clone(&self) -> Self {
+        self.shared.rendezvous.lock().add_handle();
+        Channel {
+            shared: self.shared.clone(),
+            _one_at_a_time: PhantomData,
+        }
+    }
+}
+
+impl<T> Drop for Channel<T> {
+    fn drop(&mut self) {
+        let refused = self.shared.rendezvous.lock().remove_handle();
+        wake_all(refused);
+    }
+}
+
+impl<T> Default for Channel<T> {
+    fn default() -> Self {
+        Channel::new()
+    }
+}
+
+/// Whether they are handles to the same channel.
+impl<T> PartialEq for Channel<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.shared.id == other.shared.id
+    }
+}
+
+impl<T> Eq for Channel<T> {}
+
+impl<T> fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.rendezvous.lock();
+        let (balance, preference) = (state.balance(), state.preference);
+        drop(state);
+        f.debug_struct("Channel")
+            .field("id", &self.shared.id)
+            .field("balance", &balance)
+            .field("preference", &preference)
+            .finish()
+    }
+}
+
+/// The values that come over a channel; see [`Channel::iter`].
+///
+/// An expired [`timeout`](crate::timeout()) around it unwinds to the edge of that block. What else has
+/// ended it, [`end`](Self::end) says; an error of a sender for which nobody asks there is logged.
+#[derive(Debug)]
+#[must_use = "values are received by iterating"]
+pub struct Iter<'a, T> {
+    channel: &'a Channel<T>,
+    /// What has ended it, other than the end of the channel.
+    ended_by: Option<ReceiveError>,
+    is_over: bool,
+}
+
+impl<T> Iter<'_, T> {
+    /// What has ended the iteration: `Ok` says that it was the end of the channel, or that it has not
+    /// ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let channel = Channel::new();
+    ///     let sender = channel.clone();
+    ///     Tasklet::spawn(move || {
+    ///         sender.send(1).unwrap();
+    ///         sender.send_error("out of numbers").unwrap();
+    ///     });
+    ///     let mut values = channel.iter();
+    ///     assert_eq!(values.by_ref().count(), 1);
+    ///     assert_eq!(values.end().unwrap_err().to_string(), "out of numbers");
+    /// });
+    /// ```
+    pub fn end(mut self) -> Result<(), ReceiveError> {
+        self.ended_by.take().map_or(Ok(()), Err)
+    }
+}
+
+impl<T> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        if self.is_over {
+            return None;
+        }
+        match self.channel.receive_item(Patience::ENDLESS) {
+            Ok(Ok(value)) => return Some(value),
+            Ok(Err(error)) => self.ended_by = Some(ReceiveError::Raised(error)),
+            Err(Refusal::Closed) => {}
+            Err(Refusal::Interrupted(expired @ Interrupt::Expired(_))) => {
+                expired.raise("receiving from a channel")
+            }
+            Err(refusal) => self.ended_by = Some(refusal.into()),
+        }
+        self.is_over = true;
+        None
+    }
+}
+
+impl<T> FusedIterator for Iter<'_, T> {}
+
+impl<T> Drop for Iter<'_, T> {
+    fn drop(&mut self) {
+        if let Some(error) = &self.ended_by {
+            contain(
+                || tracing::warn!(channel = self.channel.id(), %error, "an error has ended an iteration"),
+            );
+        }
+    }
+}
+
+impl<'a, T> IntoIterator for &'a Channel<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
