@@ -291,7 +291,7 @@ pub(crate) fn meet(peer: Waiter, at_once: bool) {
                 core.yield_now(local);
             }
         } else {
-            local.wake_own(other);
+            local.wake_last(other);
         }
         return;
     }

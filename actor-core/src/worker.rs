@@ -424,17 +424,36 @@ impl Local {
         }
     }
 
-    /// Wakes a tasklet of this worker, to run before all others that are ready; `false` if it does not
-    /// sleep, and so has its place already.
-    pub(crate) fn wake_first(&self, core: &Core) -> bool {
-        let parked = core.wake.wake_at_home();
-        if parked {
+    /// Wakes a tasklet of this worker, to run before all others that are ready.
+    #[inline]
+    pub(crate) fn wake_first(&self, core: &Core) {
+        if core.wake.wake_at_home() {
             // It was parked, so it has not finished, and is in no queue.
-            self.ready
-                .borrow_mut()
-                .push_front(Some(NonNull::from(core)));
+            self.ready.borrow_mut().push_front(Some(NonNull::from(core)));
+        } else if let Some(place) = self.take_out(core) {
+            self.ready.borrow_mut().push_front(place);
         }
-        parked
+    }
+
+    /// Wakes a tasklet of this worker, to run after all others that are ready.
+    #[inline]
+    pub(crate) fn wake_last(&self, core: &Core) {
+        if core.wake.wake_at_home() {
+            // SAFETY: it was parked, so it has not finished, and is in no queue.
+            unsafe { self.queue(NonNull::from(core)) };
+        } else if let Some(place) = self.take_out(core) {
+            self.ready.borrow_mut().push_back(place);
+        }
+    }
+
+    /// Takes a tasklet out of the run queue: one that was woken for no reason of its own (its last handle
+    /// has gone, say), and is now woken for one.
+    #[cold]
+    fn take_out(&self, core: &Core) -> Option<Option<NonNull<Core>>> {
+        let mut ready = self.ready.borrow_mut();
+        let place = Some(NonNull::from(core));
+        let index = ready.iter().position(|other| *other == place)?;
+        ready.remove(index)
     }
 
     /// Puts an actor of this worker at the end of those that are ready.

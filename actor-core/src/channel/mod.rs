@@ -71,6 +71,8 @@
 mod error;
 mod hook;
 mod lock;
+#[cfg(all(test, loom))]
+mod loom_models;
 pub(crate) mod rendezvous;
 mod select;
 

@@ -304,7 +304,7 @@ fn error(interrupt: Interrupt) -> SelectError {
 }
 
 /// A send or receive that a select waits for.
-trait Arm<R> {
+pub(super) trait Arm<R> {
     /// Whether it can come to pass at all.
     fn is_possible(&self) -> bool;
 
@@ -344,7 +344,7 @@ trait Arm<R> {
 }
 
 /// What is to be done for a meeting once the locks are released.
-struct Met {
+pub(super) struct Met {
     channel: u64,
     sending: bool,
     /// Whom to wake, and whether it goes on at once; nobody, if the channel has come to its end.
@@ -672,6 +672,10 @@ impl<'a, R> Lines<'a, R> {
 
 /// A number below `bound`.
 fn random(bound: usize) -> usize {
+    // A model must do the same each time.
+    if cfg!(loom) {
+        return 0;
+    }
     thread_local! {
         static STATE: Cell<u64> = const { Cell::new(0x9e37_79b9_7f4a_7c15) };
     }
@@ -685,4 +689,65 @@ fn random(bound: usize) -> usize {
         word >> 32
     });
     drawn.map_or(0, |drawn| drawn as usize % bound)
+}
+
+/// Selects for the models, with a wait that loom knows.
+#[cfg(all(test, loom))]
+pub(super) mod model {
+    use super::*;
+
+    pub(in crate::channel) struct Lines<'a>(super::Lines<'a, ()>);
+
+    pub(in crate::channel) type BoxedArm<'a> = Box<dyn Arm<()> + 'a>;
+
+    pub(in crate::channel) fn sending<'a>(
+        channel: &'a Channel<usize>,
+        value: &'a mut Option<usize>,
+    ) -> BoxedArm<'a> {
+        Box::new(Sending {
+            channel,
+            value,
+            ticket: None,
+            outcome: None,
+            then: |sent: Result<(), SendError<usize>>| sent.unwrap(),
+        })
+    }
+
+    pub(in crate::channel) fn receiving<'a>(
+        channel: &'a Channel<usize>,
+        value: &'a mut Option<usize>,
+    ) -> BoxedArm<'a> {
+        Box::new(Receiving {
+            channel,
+            ticket: None,
+            outcome: None,
+            then: |received: Result<usize, ReceiveError>| *value = received.ok(),
+        })
+    }
+
+    impl<'a> Lines<'a> {
+        pub(in crate::channel) fn new(arms: Vec<BoxedArm<'a>>) -> Self {
+            Lines(super::Lines::new(arms))
+        }
+
+        /// `Select::wait`, until it is met, or with `late` until it has joined the lines; which arm was.
+        pub(in crate::channel) fn run(mut self, late: bool) -> Option<usize> {
+            let arm = match self.0.meet_or_join(None, true).unwrap() {
+                Ready::Arm(arm) => Some(arm),
+                Ready::Joined(claim) => {
+                    while !late && claim.met().is_none() {
+                        loom::thread::yield_now();
+                    }
+                    let met = claim.withdraw();
+                    self.0.arms.iter_mut().for_each(|arm| arm.leave());
+                    met
+                }
+                Ready::Message | Ready::Nothing => unreachable!("there are arms alone"),
+            };
+            if let Some(arm) = arm {
+                self.0.arms.swap_remove(arm).finish();
+            }
+            arm
+        }
+    }
 }
