@@ -270,6 +270,9 @@ pub use actor_core::{
     registry,
 };
 
+// Other ways to use a stack.
+pub use actor_core::{Generator, Yielder, call};
+
 // Deadlines.
 pub use actor_core::{FromTimeout, Timer, timeout};
 

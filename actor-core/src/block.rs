@@ -45,6 +45,10 @@ pub(crate) enum Waiting {
     Receiver(u64),
     /// One of several things.
     Any,
+    /// An element of the generator whose tasklet that is.
+    Element(crate::Pid),
+    /// That a generator's next element is wanted.
+    Demand,
 }
 
 impl Waiting {
@@ -188,6 +192,7 @@ pub(crate) fn tasklet<'a>() -> Option<&'a Core> {
 
 impl Here<'_> {
     /// Counts an operation, and carries out a kill.
+    #[inline(always)]
     fn touch(&self) {
         if let Here::Tasklet(local, core) = self {
             local.count_operation();
@@ -199,13 +204,38 @@ impl Here<'_> {
 impl Here<'_> {
     /// Lets the others run if this tasklet has had a slice to itself: what always finds a message, or
     /// bytes to read, would otherwise never wait, and keep its worker for ever.
+    #[inline(always)]
     fn make_way(&self) {
+        #[cold]
+        fn make_way(local: &'static worker::Local, core: &Core) {
+            if !panicking() {
+                core.give_way(local);
+                core.check_kill(local);
+            }
+        }
+
         if let Here::Tasklet(local, core) = self
             && local.has_outstayed()
-            && !panicking()
         {
-            core.give_way(local);
-            core.check_kill(local);
+            make_way(local, core);
+        }
+    }
+
+    /// See [`enter`].
+    #[inline(always)]
+    pub(crate) fn enter(&self) -> Result<(), Interrupt> {
+        self.touch();
+        self.make_way();
+        self.check_deadline()
+    }
+
+    #[inline(always)]
+    fn check_deadline(&self) -> Result<(), Interrupt> {
+        match timeout::nearest(self) {
+            Some((at, scope)) if time::now() >= at && !panicking() => {
+                Err(Interrupt::Expired(scope))
+            }
+            _ => Ok(()),
         }
     }
 }
@@ -249,10 +279,7 @@ pub(crate) fn shielded<T>(f: impl FnOnce() -> T) -> T {
 /// Begins an operation that can wait: counts it, carries out a kill, and reports an expired deadline.
 #[inline(never)]
 pub(crate) fn enter() -> Result<(), Interrupt> {
-    let here = here();
-    here.touch();
-    here.make_way();
-    here.check_deadline()
+    here().enter()
 }
 
 /// As [`enter`], for an operation that decides itself who runs next.
@@ -302,18 +329,6 @@ pub(crate) fn meet(peer: Waiter, at_once: bool) {
         && !panicking()
     {
         core.give_way(local);
-    }
-}
-
-impl Here<'_> {
-    #[inline]
-    fn check_deadline(&self) -> Result<(), Interrupt> {
-        match timeout::nearest(self) {
-            Some((at, scope)) if time::now() >= at && !panicking() => {
-                Err(Interrupt::Expired(scope))
-            }
-            _ => Ok(()),
-        }
     }
 }
 
@@ -377,6 +392,7 @@ impl Wait {
 
     /// The nearest of the operation's own deadline and those of the blocks around it, and what has
     /// happened when it has passed.
+    #[inline]
     pub(crate) fn deadline(&self, here: &Here<'_>) -> (Option<Instant>, Interrupt) {
         match timeout::nearest(here) {
             Some((at, scope)) if self.deadline.is_none_or(|own| at < own) => {
@@ -393,12 +409,18 @@ impl Wait {
 /// have something new. What `look` has to give is preferred to an interrupt of the same moment, so
 /// nothing is lost at the edge of a timeout; only a kill comes first.
 #[inline(always)]
-pub(crate) fn wait_until<T>(
+pub(crate) fn wait_until<T>(wait: Wait, look: impl FnMut() -> Option<T>) -> Result<T, Interrupt> {
+    wait_until_at(&here(), wait, look)
+}
+
+/// The same for whoever knows where the caller runs.
+#[inline(always)]
+pub(crate) fn wait_until_at<T>(
+    here: &Here<'_>,
     wait: Wait,
     mut look: impl FnMut() -> Option<T>,
 ) -> Result<T, Interrupt> {
-    let here = here();
-    let (deadline, interrupt) = wait.deadline(&here);
+    let (deadline, interrupt) = wait.deadline(here);
     // Set once for the whole wait, however often it is woken in between: so it keeps its place among
     // those with the same deadline.
     let mut timer = None;

@@ -34,6 +34,7 @@ mod deadlock;
 mod envelope;
 mod error;
 mod exit;
+mod generator;
 mod group;
 mod home;
 mod lazy;
@@ -48,6 +49,7 @@ mod pool;
 mod primitive;
 mod queue;
 pub mod reactor;
+mod recursion;
 mod recycle;
 pub mod registry;
 mod reply;
@@ -82,11 +84,13 @@ pub use error::{
     SpawnError, TimedOut, Unwinding, WouldBlock,
 };
 pub use exit::{Exit, ExitReason, Monitor};
+pub use generator::{Generator, Yielder};
 pub use group::{Group, GroupChanged, Membership};
 pub use mailbox::{Mailbox, Overflow};
 pub use message::{Destination, Message, Pid, Receiver, Recipient};
 pub use outcome::Outcome;
 pub use pool::{BlockOnThreadError, DEFAULT_POOL_THREADS, block_on_thread, try_block_on_thread};
+pub use recursion::call;
 pub use reply::ReplyTo;
 pub use runtime::{
     DEFAULT_GRACE, DEFAULT_HOLD_WARNING, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch,

@@ -67,7 +67,7 @@ impl Coroutine {
     /// Runs until it suspends or finishes; `true` if it has finished.
     #[inline(always)]
     pub(crate) fn resume(&mut self) -> bool {
-        self.generator.raw_send(None);
+        self.generator.resume();
         self.generator.is_done()
     }
 

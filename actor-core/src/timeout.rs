@@ -26,6 +26,7 @@ thread_local! {
     static SCOPE: Cell<Option<Scope>> = const { Cell::new(None) };
 }
 
+#[inline]
 fn with_scope<R>(here: &Here<'_>, f: impl FnOnce(&Cell<Option<Scope>>) -> R) -> Option<R> {
     match here {
         // SAFETY: the tasklet itself.
@@ -36,10 +37,23 @@ fn with_scope<R>(here: &Here<'_>, f: impl FnOnce(&Cell<Option<Scope>>) -> R) -> 
 }
 
 /// The nearest deadline around the caller, which is `here`, and whose it is.
+#[inline]
 pub(crate) fn nearest(here: &Here<'_>) -> Option<(Instant, ScopeId)> {
     with_scope(here, Cell::get)
         .flatten()
         .map(|scope| (scope.at, scope.id))
+}
+
+/// The nearest of the deadlines around the caller.
+pub(crate) fn scope() -> Option<Scope> {
+    with_scope(&block::here(), Cell::get).flatten()
+}
+
+/// Runs `f` with `scope` as the nearest of the deadlines around it.
+pub(crate) fn with<R>(scope: Option<Scope>, f: impl FnOnce() -> R) -> R {
+    let _restore = Restore(self::scope());
+    with_scope(&block::here(), |cell| cell.set(scope));
+    f()
 }
 
 /// What unwinds to the edge of a block whose time is up.

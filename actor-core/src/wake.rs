@@ -57,6 +57,7 @@ impl WakeState {
     }
 
     /// Before it sleeps; `false` if it was woken meanwhile and must look again. At home.
+    #[inline]
     pub(crate) fn try_park(&self) -> bool {
         let quiet = self.state.load(Relaxed) == RUNNING;
         self.state
@@ -65,11 +66,13 @@ impl WakeState {
     }
 
     /// Before it runs again: wake-ups from here on count as new. At home.
+    #[inline]
     pub(crate) fn resumed(&self) {
         self.state.store(RUNNING, Relaxed);
     }
 
     /// Wakes it; `true` if the caller must queue it. At home.
+    #[inline]
     pub(crate) fn wake_at_home(&self) -> bool {
         let state = self.state.load(Relaxed);
         if state != PAUSED {
@@ -116,6 +119,7 @@ impl WakeState {
     }
 
     /// Whether it sleeps at this moment; for display.
+    #[inline]
     pub(crate) fn is_parked(&self) -> bool {
         self.state.load(Relaxed) == PARKED
     }

@@ -400,6 +400,7 @@ impl Local {
     }
 
     /// The tasklet that runs now; `None` in the driver.
+    #[inline]
     pub(crate) fn current(&self) -> Option<NonNull<Core>> {
         NonNull::new(self.current.load(Ordering::Relaxed))
     }
@@ -422,38 +423,6 @@ impl Local {
         } else if core.wake.is_paused() {
             self.wake_paused(core);
         }
-    }
-
-    /// Wakes a tasklet of this worker, to run before all others that are ready.
-    #[inline]
-    pub(crate) fn wake_first(&self, core: &Core) {
-        if core.wake.wake_at_home() {
-            // It was parked, so it has not finished, and is in no queue.
-            self.ready.borrow_mut().push_front(Some(NonNull::from(core)));
-        } else if let Some(place) = self.take_out(core) {
-            self.ready.borrow_mut().push_front(place);
-        }
-    }
-
-    /// Wakes a tasklet of this worker, to run after all others that are ready.
-    #[inline]
-    pub(crate) fn wake_last(&self, core: &Core) {
-        if core.wake.wake_at_home() {
-            // SAFETY: it was parked, so it has not finished, and is in no queue.
-            unsafe { self.queue(NonNull::from(core)) };
-        } else if let Some(place) = self.take_out(core) {
-            self.ready.borrow_mut().push_back(place);
-        }
-    }
-
-    /// Takes a tasklet out of the run queue: one that was woken for no reason of its own (its last handle
-    /// has gone, say), and is now woken for one.
-    #[cold]
-    fn take_out(&self, core: &Core) -> Option<Option<NonNull<Core>>> {
-        let mut ready = self.ready.borrow_mut();
-        let place = Some(NonNull::from(core));
-        let index = ready.iter().position(|other| *other == place)?;
-        ready.remove(index)
     }
 
     /// Puts an actor of this worker at the end of those that are ready.
@@ -626,6 +595,7 @@ impl Local {
     }
 
     /// Counts an operation, and takes a turn if the slice is used up.
+    #[inline]
     pub(crate) fn count_operation(&self) {
         let operations = self.operations.get().wrapping_add(1);
         self.operations.set(operations);
@@ -644,6 +614,7 @@ impl Local {
 
     /// Whether the tasklet that runs has done so for a whole slice at least. The first turn may come
     /// soon after it was resumed, at the end of a slice that others have used; the second does not.
+    #[inline]
     pub(crate) fn has_outstayed(&self) -> bool {
         self.turns.get() > 1
     }
@@ -803,22 +774,60 @@ impl Local {
     /// Resumes a tasklet until it waits or ends.
     #[inline]
     fn resume(&self, core: NonNull<Core>) {
-        // SAFETY: it came from the run queue, so it lives; and if it ends, its own reference is
-        // given up by `retire` below and not before.
+        self.turns.set(0);
+        // SAFETY: it came from the run queue, so it lives.
+        self.shared
+            .activity
+            .hold(unsafe { core.as_ref() }.acting_pid());
+        // SAFETY: it lives, and does not run.
+        unsafe { self.descend(core) };
+        self.current.store(ptr::null_mut(), Ordering::Relaxed);
+        self.shared.activity.release();
+    }
+
+    /// Resumes a tasklet that sleeps, from the one that runs, and comes back as soon as it waits or ends:
+    /// the two change places without the driver and the run queue.
+    ///
+    /// Meanwhile the caller stands in no queue, so it must not have been the one that is resumed, and
+    /// whoever wakes it has it look again when it is back.
+    ///
+    /// # Safety
+    ///
+    /// The tasklet is of this worker and sleeps; the caller runs in `me`.
+    #[inline(always)]
+    pub(crate) unsafe fn visit(&self, me: &Core, core: NonNull<Core>) {
+        let holder = &self.shared.activity.holder;
+        let mine = holder.load(Ordering::Relaxed);
+        // SAFETY: it sleeps, so it lives.
+        holder.store(unsafe { core.as_ref() }.pid.0, Ordering::Relaxed);
+        // SAFETY: it lives, and does not run.
+        unsafe { self.descend(core) };
+        self.current.store(ptr::from_ref(me).cast_mut(), Ordering::Relaxed);
+        if hooks::are_observing() {
+            hooks::switch(&self.last, Some(me));
+        }
+        holder.store(mine, Ordering::Relaxed);
+    }
+
+    /// Switches to a tasklet until it waits or ends.
+    ///
+    /// # Safety
+    ///
+    /// It lives, is of this worker, does not run and is in no queue.
+    #[inline(always)]
+    unsafe fn descend(&self, core: NonNull<Core>) {
+        // SAFETY: it lives; and if it ends, its own reference is given up by `retire` below and not
+        // before.
         let tasklet = unsafe { core.as_ref() };
         tasklet.wake.resumed();
-        self.turns.set(0);
         if hooks::are_observing() {
             self.begin_stretch();
             hooks::switch(&self.last, Some(tasklet));
         }
         self.current.store(core.as_ptr(), Ordering::Relaxed);
-        self.shared.activity.hold(tasklet.acting_pid());
         // SAFETY: this is the home thread, and the tasklet does not run.
         let finished = unsafe { tasklet.home_state() }.resume();
         self.check_thread();
-        self.current.store(ptr::null_mut(), Ordering::Relaxed);
-        self.shared.activity.release();
         if finished {
             // SAFETY: it has finished, and this is the home thread.
             let stack = unsafe { Core::retire(core) };

@@ -36,6 +36,7 @@ pub(crate) fn make(local: &'static Local) -> Result<NonNull<Core>, SpawnError> {
         home: local.id,
         program: no_program(),
         locals: Locals::default(),
+        handles: 0,
     });
     let body: Body = Box::new(carry);
     Core::prepare(&core, coroutine, body);

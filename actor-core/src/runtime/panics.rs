@@ -6,7 +6,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::panic::{PanicHookInfo, set_hook, take_hook};
+use std::panic::{PanicHookInfo, resume_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 thread_local! {
@@ -47,6 +47,12 @@ pub(crate) fn put_place(payload: &(dyn Any + Send), place: Option<String>) {
     if let Some(place) = place {
         note(text(payload).unwrap_or_default().to_owned(), place);
     }
+}
+
+/// Goes on here with what was caught elsewhere.
+pub(crate) fn resume(payload: Box<dyn Any + Send>, place: Option<String>) -> ! {
+    put_place(&*payload, place);
+    resume_unwind(payload)
 }
 
 fn note(said: String, place: String) {

@@ -230,8 +230,37 @@ impl TaskletBuilder {
         Ok(JoinHandle::new(tasklet, packet))
     }
 
+    /// As [`spawn`](Self::spawn), but the tasklet sleeps until it is woken, or visited. It is called
+    /// after `G`, unless it has a name.
+    pub(crate) fn spawn_asleep<G, F, T>(
+        self,
+        f: F,
+    ) -> Result<(Arc<Core>, Arc<Packet<T>>), SpawnError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let packet = Packet::new();
+        let body = body(f, packet.clone());
+        let function = self.function.unwrap_or(type_name::<G>());
+        let core = self.launch_asleep(Name::Function(function), body, 0)?;
+        Ok((core, packet))
+    }
+
     /// The part of spawning that does not depend on the function.
     fn launch(self, function: Name, body: Body) -> Result<Tasklet, SpawnError> {
+        let core = self.launch_asleep(function, body, 1)?;
+        core.wake_up();
+        Ok(Tasklet::counted(core))
+    }
+
+    /// A tasklet to which there are `handles` references, and which sleeps until it is woken, or visited.
+    pub(crate) fn launch_asleep(
+        self,
+        function: Name,
+        body: Body,
+        handles: usize,
+    ) -> Result<Arc<Core>, SpawnError> {
         block::touch();
         let program = runtime::program().ok_or(SpawnError::NotRunning)?;
         let parent = block::tasklet();
@@ -251,12 +280,12 @@ impl TaskletBuilder {
             home,
             program: program.clone(),
             locals,
+            handles,
         });
         Core::prepare(&core, coroutine, body);
         if self.paused {
             core.wake.pause();
         }
-        let tasklet = Tasklet::new(core.clone());
         program.count(&core);
         let adopted = parent.is_some_and(|parent| {
             Arc::ptr_eq(&parent.program, &program) && Family::adopt(&parent.strong(), &core)
@@ -273,8 +302,7 @@ impl TaskletBuilder {
             core.doom();
             core.kill();
         }
-        core.wake_up();
-        Ok(tasklet)
+        Ok(core)
     }
 
     /// A stack, within the limits.

@@ -169,6 +169,8 @@ pub(crate) struct Settings {
     pub(crate) home: usize,
     pub(crate) program: Arc<Program>,
     pub(crate) locals: Locals,
+    /// How many `Tasklet`s refer to it from the beginning.
+    pub(crate) handles: usize,
 }
 
 impl Core {
@@ -183,7 +185,7 @@ impl Core {
             pid: Pid::unused(),
             name: settings.name,
             mailbox: Contents::new(settings.mailbox),
-            handles: AtomicUsize::new(0),
+            handles: AtomicUsize::new(settings.handles),
             waiting: AtomicU64::new(0),
             joiners: WaitList::new(),
             family: Mutex::default(),
@@ -343,6 +345,7 @@ impl Core {
     /// # Safety
     ///
     /// Called by the tasklet itself, or by its home's driver, on the home thread.
+    #[inline]
     pub(crate) unsafe fn home_state(&self) -> &HomeState {
         &self.home_state
     }
@@ -363,6 +366,7 @@ impl Core {
     }
 
     /// The actor that it stands for, if it is a carrier. For the tasklet itself, or its driver.
+    #[inline]
     pub(crate) fn acting(&self) -> Option<&ActorCell> {
         // SAFETY: the tasklet itself; the actor lives while a handler of it runs.
         unsafe { self.home_state().acting.get().map(|actor| actor.as_ref()) }
@@ -383,6 +387,7 @@ impl Core {
     }
 
     /// Its identity, or that of the actor that it stands for. For the tasklet itself, or its driver.
+    #[inline]
     pub(crate) fn acting_pid(&self) -> Pid {
         self.acting().map_or(self.pid, |actor| actor.pid)
     }
@@ -643,6 +648,18 @@ impl Core {
 
     // What the tasklet itself does --------------------------------------------------------------
 
+    /// Whether its next operation unwinds it. For the tasklet itself.
+    pub(crate) fn is_to_unwind(&self) -> bool {
+        // SAFETY: the tasklet itself.
+        let shields = unsafe { self.home_state() }.shields.get();
+        shields == 0 && self.is_killed_itself()
+    }
+
+    /// Whether it has been killed, and not one that it stood for before. For the tasklet itself.
+    pub(crate) fn is_killed_itself(&self) -> bool {
+        self.is_killed() && self.acting().is_none_or(|actor| actor.has(KILLED))
+    }
+
     /// Unwinds the tasklet, which is the current one, if it has been killed, or something is to be raised
     /// in it.
     #[inline]
@@ -878,6 +895,8 @@ impl Waiting {
             Waiting::Sender(channel) => (13, channel),
             Waiting::Receiver(channel) => (14, channel),
             Waiting::Any => (15, 0),
+            Waiting::Element(pid) => (16, pid.0),
+            Waiting::Demand => (17, 0),
         };
         kind << 56 | detail & ((1 << 56) - 1)
     }
@@ -900,6 +919,8 @@ impl Waiting {
             13 => Waiting::Sender(detail),
             14 => Waiting::Receiver(detail),
             15 => Waiting::Any,
+            16 => Waiting::Element(Pid(detail)),
+            17 => Waiting::Demand,
             _ => Waiting::Nothing,
         }
     }

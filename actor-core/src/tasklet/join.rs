@@ -50,7 +50,7 @@ impl<T> Packet<T> {
         });
     }
 
-    fn take(&self) -> Option<Result<T, JoinError>> {
+    pub(crate) fn take(&self) -> Option<Result<T, JoinError>> {
         self.left.lock().take().map(|left| left.result)
     }
 }
@@ -287,13 +287,18 @@ pub(crate) fn wait_for_end(core: &Core, deadline: Option<Instant>) -> Result<(),
     let ended = || core.has_ended().then_some(());
     match block::wait_until(wait.or_stop(), ended) {
         Err(Interrupt::Stopping) => {
-            // The caller cannot react to the stop, so it goes to the one it waits for.
-            if block::tasklet().is_some_and(|me| is_descendant(core, me)) {
-                core.stop();
-            }
+            pass_stop_on(core);
             block::wait_until(wait, ended)
         }
         waited => waited,
+    }
+}
+
+/// The caller cannot react to a stop while it waits for `core`, so that one is asked, if it is a
+/// descendant.
+pub(crate) fn pass_stop_on(core: &Core) {
+    if block::tasklet().is_some_and(|me| is_descendant(core, me)) {
+        core.stop();
     }
 }
 

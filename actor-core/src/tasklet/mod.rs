@@ -69,6 +69,11 @@ impl Tasklet {
         Tasklet { core }
     }
 
+    /// For a reference that has been counted.
+    pub(crate) fn counted(core: Arc<Core>) -> Tasklet {
+        Tasklet { core }
+    }
+
     pub(crate) fn core(&self) -> &Core {
         &self.core
     }

@@ -137,25 +137,49 @@ impl Local {
         paused
     }
 
+    /// Takes a tasklet of this worker out of the run queue; `false` if it was not in it.
+    #[cold]
+    fn unqueue(&self, core: &Core) -> bool {
+        let at = self.position(core);
+        at.and_then(|at| self.ready.borrow_mut().remove(at)).is_some()
+    }
+
+    /// Puts a tasklet before all others that are ready. It has not finished, and is in no queue.
+    #[inline]
+    fn queue_first(&self, core: &Core) {
+        let mut ready = self.ready.borrow_mut();
+        ready.push_front(Some(NonNull::from(core)));
+    }
+
+    /// Wakes a tasklet of this worker, to run before all others that are ready: also if it was woken for
+    /// no reason of its own (its last handle has gone, say), and has its place already.
+    #[inline]
+    pub(crate) fn wake_first(&self, core: &Core) {
+        if core.wake.wake_at_home() || self.unqueue(core) {
+            self.queue_first(core);
+        }
+    }
+
+    /// The same, to run after all others that are ready.
+    #[inline]
+    pub(crate) fn wake_last(&self, core: &Core) {
+        if core.wake.wake_at_home() || self.unqueue(core) {
+            // SAFETY: it was parked, or taken out, so it has not finished, and is in no queue.
+            unsafe { self.queue(NonNull::from(core)) };
+        }
+    }
+
     /// Takes a tasklet of this worker that neither runs nor waits out of the run queue.
     pub(crate) fn take_out(&self, core: &Core) {
-        if let Some(at) = self.position(core) {
-            self.ready.borrow_mut().remove(at);
-        }
+        self.unqueue(core);
         core.wake.pause();
     }
 
     /// Wakes a tasklet of this worker, or puts it back, before all others that are ready.
     pub(super) fn hurry(&self, core: &Core) {
-        let queued = self.position(core);
-        if let Some(at) = queued {
-            self.ready.borrow_mut().remove(at);
-        }
-        if core.wake.wake_at_home() || core.wake.resume_paused() || queued.is_some() {
-            // It has not finished, and is in no queue.
-            self.ready
-                .borrow_mut()
-                .push_front(Some(NonNull::from(core)));
+        let unqueued = self.unqueue(core);
+        if core.wake.wake_at_home() || core.wake.resume_paused() || unqueued {
+            self.queue_first(core);
         }
     }
 

@@ -1,0 +1,112 @@
+//! A parser with callbacks used as an iterator, and recursion on stacks of their own, each beside the
+//! plain way.
+
+#[path = "../examples/stackless/library/mod.rs"]
+mod library;
+mod support;
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concurrence::{Generator, SpawnError, call};
+
+use library::{ELEMENTS, Element};
+
+/// How deep the recursion goes.
+const DEPTH: u64 = 1_000;
+
+fn main() -> ExitCode {
+    let document: Arc<str> = library::document(ELEMENTS).into();
+    DOCUMENT.set(document).expect("set once");
+    support::run(|criterion, runner| {
+        let mut group = criterion.benchmark_group("generator");
+        group.sample_size(20);
+        group.bench_function("give", |bencher| {
+            bencher.iter_custom(|times| runner.run(move || give(times)));
+        });
+        group.bench_function("iterparse/callback", |bencher| {
+            bencher.iter_custom(|times| runner.run(move || parse_with_callback(times)));
+        });
+        group.bench_function("iterparse/generator", |bencher| {
+            bencher.iter_custom(|times| runner.run(move || parse_with_generator(times)));
+        });
+        group.finish();
+        let mut group = criterion.benchmark_group("recursion");
+        group.bench_function("plain", |bencher| {
+            bencher.iter_custom(|times| {
+                runner.run(move || {
+                    support::time(times, |_| {
+                        black_box(plain(black_box(DEPTH)));
+                    })
+                })
+            });
+        });
+        group.bench_function("call", |bencher| {
+            bencher.iter_custom(|times| {
+                runner.run(move || {
+                    support::time(times, |_| {
+                        black_box(by_call(black_box(DEPTH)).expect("room for it"));
+                    })
+                })
+            });
+        });
+        group.finish();
+    })
+}
+
+static DOCUMENT: std::sync::OnceLock<Arc<str>> = std::sync::OnceLock::new();
+
+fn document() -> Arc<str> {
+    DOCUMENT.get().expect("set at the start").clone()
+}
+
+/// One element, with nothing else done.
+fn give(times: u64) -> Duration {
+    let mut numbers = Generator::new(|out| (0..).for_each(|n: u64| out.give(n)));
+    support::time(times, |n| assert_eq!(numbers.next(), Some(n)))
+}
+
+fn parse_with_callback(times: u64) -> Duration {
+    let document = document();
+    support::time(times, |_| {
+        let mut count = 0;
+        library::parse(&document, |element: Element| {
+            black_box(&element);
+            count += 1;
+        })
+        .expect("well-formed");
+        assert_eq!(count, ELEMENTS);
+    })
+}
+
+fn parse_with_generator(times: u64) -> Duration {
+    let document = document();
+    support::time(times, |_| {
+        let document = document.clone();
+        let mut count = 0;
+        for element in
+            Generator::fallible(move |out| library::parse(&document, |element| out.give(element)))
+        {
+            black_box(&element.expect("well-formed"));
+            count += 1;
+        }
+        assert_eq!(count, ELEMENTS);
+    })
+}
+
+#[inline(never)]
+fn plain(n: u64) -> u64 {
+    if n <= 1 {
+        return 1;
+    }
+    n.wrapping_mul(black_box(plain(black_box(n - 1))))
+}
+
+fn by_call(n: u64) -> Result<u64, SpawnError> {
+    if n <= 1 {
+        return Ok(1);
+    }
+    Ok(n.wrapping_mul(call(|| by_call(n - 1))??))
+}
