@@ -359,6 +359,9 @@ fn a_thread_may_insert_but_not_remove_or_run() {
     alone(|| {
         let out = spawn(Tasklet::schedule_remove);
         let tasklet = out.tasklet().clone();
+        // An insert that came before the pause would change nothing.
+        Tasklet::yield_now();
+        assert!(tasklet.is_paused());
         block_on_thread(move || {
             assert_eq!(tasklet.remove(), Err(RemoveError::OtherWorker));
             assert_eq!(tasklet.run(), Err(RunError::OtherWorker));
