@@ -1,4 +1,5 @@
-// The programs of the group `actors`, with goroutines and buffered channels. Each checks its result.
+// The programs of the group `actors`, with goroutines and buffered channels, and those of `channels`,
+// with channels that hold nothing. Each checks its result.
 package main
 
 import (
@@ -23,6 +24,8 @@ func main() {
 		"idle":         func() float64 { return idle(200_000) },
 		"million":      func() float64 { return million(1_000_000) },
 		"skynet":       skynet,
+		"rendezvous":   rendezvous,
+		"handed_over":  handedOver,
 	}
 	fmt.Println("FIGURE", os.Args[1], programs[os.Args[1]]())
 }
@@ -245,4 +248,43 @@ func tree(parent chan uint64, first, size uint64) {
 		sum += <-children
 	}
 	parent <- sum
+}
+
+// answers gives two channels that hold nothing, and somebody who answers a number with the next one,
+// and 0 not at all.
+func answers() (chan uint64, chan uint64) {
+	ask, reply := make(chan uint64), make(chan uint64)
+	go func() {
+		for n := range ask {
+			if n > 0 {
+				reply <- n + 1
+			}
+		}
+	}()
+	return ask, reply
+}
+
+func rendezvous() float64 {
+	const values = 1_000
+	ask, reply := answers()
+	return nanosecondsEach(func() int {
+		for n := uint64(1); n <= values; n++ {
+			ask <- n
+			check(<-reply == n+1)
+		}
+		return values
+	})
+}
+
+func handedOver() float64 {
+	const values = 1_000
+	ask, reply := answers()
+	return nanosecondsEach(func() int {
+		for n := 1; n < values; n++ {
+			ask <- 0
+		}
+		ask <- values
+		check(<-reply == values+1)
+		return values
+	})
 }

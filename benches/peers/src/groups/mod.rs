@@ -1,6 +1,7 @@
 //! What is measured, a file a group. A new group is a file with a `GROUP` and its line in `ALL`.
 
 mod actors;
+mod channels;
 mod chat;
 mod echo;
 mod others;
@@ -20,6 +21,7 @@ pub(crate) const ALL: &[&Group] = &[
     &chat::GROUP,
     &actors::GROUP,
     &savina::GROUP,
+    &channels::GROUP,
     &others::ERLANG,
     &others::GO,
 ];

@@ -1,5 +1,6 @@
 //! The same in Erlang and in Go, where they are installed: processes, and goroutines with channels.
-//! Their programs are in `others/`, with the metrics, sizes and checks of the group `actors`.
+//! Their programs are in `others/`, with the metrics, sizes and checks of the group `actors` (Go's also
+//! with those of `channels`).
 
 use super::actors::{COSTS, OURS, SETUPS};
 use crate::harness::{self, Group, Setup, Side};
@@ -39,7 +40,7 @@ pub(crate) const GO: Group = Group {
 };
 
 /// Becomes the other program.
-fn run(language: &str, setup: Setup) -> ExitCode {
+pub(super) fn run(language: &str, setup: Setup) -> ExitCode {
     let workers = setup.workers().to_string();
     let error = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/others/run.sh"))
         .args([language, harness::metric(), &workers])
