@@ -802,7 +802,8 @@ impl Local {
         holder.store(unsafe { core.as_ref() }.pid.0, Ordering::Relaxed);
         // SAFETY: it lives, and does not run.
         unsafe { self.descend(core) };
-        self.current.store(ptr::from_ref(me).cast_mut(), Ordering::Relaxed);
+        self.current
+            .store(ptr::from_ref(me).cast_mut(), Ordering::Relaxed);
         if hooks::are_observing() {
             hooks::switch(&self.last, Some(me));
         }

@@ -1183,7 +1183,7 @@ fn nothing_is_lost_or_doubled_between_workers_and_threads() {
             let receive = move || {
                 let (mut seed, mut own) = (n, Vec::new());
                 loop {
-                    let impatient = random(&mut seed) % 4 == 0;
+                    let impatient = random(&mut seed).is_multiple_of(4);
                     let next = if impatient {
                         channel.receive_timeout(Duration::from_micros(20))
                     } else {
@@ -1333,7 +1333,11 @@ fn selects_lose_nothing_between_workers() {
                 loop {
                     let mut select = Select::new();
                     // Not always in the same order.
-                    let arms = if n % 2 == 0 { [&a, &b] } else { [&b, &a] };
+                    let arms = if n.is_multiple_of(2) {
+                        [&a, &b]
+                    } else {
+                        [&b, &a]
+                    };
                     for arm in arms {
                         select = select.receive(arm, |value| value.ok().map(Ok));
                     }

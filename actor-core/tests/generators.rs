@@ -46,7 +46,9 @@ fn numbers(ended: &Count) -> Generator<u64> {
     let ended = ended.clone();
     Generator::new(move |out| {
         let _ended = OnDrop::new(move || _ = ended.up());
-        (0..).for_each(|n| out.give(n));
+        for n in 0.. {
+            out.give(n);
+        }
     })
 }
 

@@ -219,7 +219,10 @@ fn loom_channel_value_passes_over_a_killed_receiver() {
         }
         let to_second = patient.join().unwrap();
         let received = to_first.into_iter().chain(to_second);
-        assert_eq!(received.sum::<usize>(), if to_first.is_some() { 15 } else { 7 });
+        assert_eq!(
+            received.sum::<usize>(),
+            if to_first.is_some() { 15 } else { 7 }
+        );
         assert_eq!(meeting.lock().balance(), 0);
     });
 }
@@ -298,7 +301,11 @@ fn loom_channel_selects_give_up() {
         let (_, received) = receive_either(&a, &b, true);
         let (_, kept) = sender.join().unwrap();
         for n in 0..2 {
-            assert_eq!(received[n].or(kept[n]), Some(n + 1), "{received:?} {kept:?}");
+            assert_eq!(
+                received[n].or(kept[n]),
+                Some(n + 1),
+                "{received:?} {kept:?}"
+            );
             assert!(received[n].is_none() || kept[n].is_none());
         }
         assert!(received.iter().flatten().count() <= 1);
@@ -312,7 +319,14 @@ fn loom_channel_select_is_met_by_one_alone() {
         let (a, b) = (super::Channel::new(), super::Channel::new());
         let _kept = (a.clone(), b.clone());
         let takers = [a.clone(), b.clone()].map(|channel| {
-            thread::spawn(move || channel.shared.rendezvous.lock().receive().map(|(item, _)| item))
+            thread::spawn(move || {
+                channel
+                    .shared
+                    .rendezvous
+                    .lock()
+                    .receive()
+                    .map(|(item, _)| item)
+            })
         });
         let (met, kept) = send_either(&a, &b, true);
         let taken = takers.map(|taker| taker.join().unwrap().map(Result::unwrap));

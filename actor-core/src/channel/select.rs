@@ -49,10 +49,16 @@ use crate::{ReceiveError as MailboxError, time};
 #[must_use = "nothing is waited for before `wait` is called"]
 pub struct Select<'a, R> {
     arms: Vec<Box<dyn Arm<R> + 'a>>,
-    message: Option<Box<dyn FnOnce(Result<Envelope, MailboxError>) -> R + 'a>>,
-    late: Option<(Option<Instant>, Box<dyn FnOnce() -> R + 'a>)>,
-    otherwise: Option<Box<dyn FnOnce() -> R + 'a>>,
+    message: Option<Box<OnMessage<'a, R>>>,
+    late: Option<(Option<Instant>, Box<Otherwise<'a, R>>)>,
+    otherwise: Option<Box<Otherwise<'a, R>>>,
 }
+
+/// What to make of a message.
+type OnMessage<'a, R> = dyn FnOnce(Result<Envelope, MailboxError>) -> R + 'a;
+
+/// What to do if nothing has come to pass.
+type Otherwise<'a, R> = dyn FnOnce() -> R + 'a;
 
 impl<'a, R> Select<'a, R> {
     /// Begins with nothing.

@@ -141,7 +141,8 @@ impl Local {
     #[cold]
     fn unqueue(&self, core: &Core) -> bool {
         let at = self.position(core);
-        at.and_then(|at| self.ready.borrow_mut().remove(at)).is_some()
+        at.and_then(|at| self.ready.borrow_mut().remove(at))
+            .is_some()
     }
 
     /// Puts a tasklet before all others that are ready. It has not finished, and is in no queue.
