@@ -7,19 +7,20 @@ mod support;
 
 use std::hint::black_box;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use concurrence::{Generator, SpawnError, call};
+use concurrence::{Generator, SpawnError, Yielder, call};
 
-use library::{ELEMENTS, Element};
+use library::{ELEMENTS, Element, Handler};
 
 /// How deep the recursion goes.
 const DEPTH: u64 = 1_000;
 
 fn main() -> ExitCode {
-    let document: Arc<str> = library::document(ELEMENTS).into();
-    DOCUMENT.set(document).expect("set once");
+    let mut document = Vec::new();
+    library::write(ELEMENTS, &mut document).expect("room for it");
+    DOCUMENT.set(document.into()).expect("set once");
     support::run(|criterion, runner| {
         let mut group = criterion.benchmark_group("generator");
         group.sample_size(20);
@@ -56,28 +57,48 @@ fn main() -> ExitCode {
     })
 }
 
-static DOCUMENT: std::sync::OnceLock<Arc<str>> = std::sync::OnceLock::new();
+static DOCUMENT: OnceLock<Arc<[u8]>> = OnceLock::new();
 
-fn document() -> Arc<str> {
+fn document() -> Arc<[u8]> {
     DOCUMENT.get().expect("set at the start").clone()
 }
 
 /// One element, with nothing else done.
 fn give(times: u64) -> Duration {
-    let mut numbers = Generator::new(|out| (0..).for_each(|n: u64| out.give(n)));
+    let mut numbers = Generator::new(|out| {
+        for n in 0_u64.. {
+            out.give(n);
+        }
+    });
     support::time(times, |n| assert_eq!(numbers.next(), Some(n)))
+}
+
+/// The talk's handler, which counts the elements.
+#[derive(Default)]
+struct Counter(usize);
+
+impl Handler for Counter {
+    fn start_element(&mut self, element: Element) {
+        black_box(&element);
+        self.0 += 1;
+    }
+}
+
+/// A handler that gives each element to an iterator.
+struct Giver<'a>(&'a Yielder<Element>);
+
+impl Handler for Giver<'_> {
+    fn start_element(&mut self, element: Element) {
+        self.0.give(element);
+    }
 }
 
 fn parse_with_callback(times: u64) -> Duration {
     let document = document();
     support::time(times, |_| {
-        let mut count = 0;
-        library::parse(&document, |element: Element| {
-            black_box(&element);
-            count += 1;
-        })
-        .expect("well-formed");
-        assert_eq!(count, ELEMENTS);
+        let mut counter = Counter::default();
+        library::parse(&document[..], &mut counter).expect("well-formed");
+        assert_eq!(counter.0, ELEMENTS);
     })
 }
 
@@ -87,7 +108,7 @@ fn parse_with_generator(times: u64) -> Duration {
         let document = document.clone();
         let mut count = 0;
         for element in
-            Generator::fallible(move |out| library::parse(&document, |element| out.give(element)))
+            Generator::fallible(move |out| library::parse(&document[..], &mut Giver(out)))
         {
             black_box(&element.expect("well-formed"));
             count += 1;
