@@ -30,9 +30,11 @@ fn main() -> ExitCode {
         group.bench_function("iterparse/callback", |bencher| {
             bencher.iter_custom(|times| runner.run(move || parse_with_callback(times)));
         });
-        group.bench_function("iterparse/generator", |bencher| {
-            bencher.iter_custom(|times| runner.run(move || parse_with_generator(times)));
-        });
+        for ahead in [0, 4] {
+            group.bench_function(format!("iterparse/generator_{ahead}_ahead"), |bencher| {
+                bencher.iter_custom(|times| runner.run(move || parse_with_generator(times, ahead)));
+            });
+        }
         group.finish();
         let mut group = criterion.benchmark_group("recursion");
         group.bench_function("plain", |bencher| {
@@ -102,13 +104,14 @@ fn parse_with_callback(times: u64) -> Duration {
     })
 }
 
-fn parse_with_generator(times: u64) -> Duration {
+fn parse_with_generator(times: u64, ahead: usize) -> Duration {
     let document = document();
     support::time(times, |_| {
         let document = document.clone();
         let mut count = 0;
         for element in
             Generator::fallible(move |out| library::parse(&document[..], &mut Giver(out)))
+                .ahead(ahead)
         {
             black_box(&element.expect("well-formed"));
             count += 1;

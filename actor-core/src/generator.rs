@@ -12,14 +12,20 @@
 //!
 //! One byte says whose turn it is, and with it who may touch the slot: the producer while it is
 //! [`WANTED`], the consumer otherwise.
+//!
+//! A producer that may run [ahead](Generator::ahead) keeps its turn for so many elements more, as long as
+//! it is visited. If it waits for something else before they are complete, the consumer, who is back
+//! then, takes what there is, and the turn with it.
 
 use std::cell::{Cell, UnsafeCell};
+use std::collections::VecDeque;
 use std::fmt;
 use std::iter::FusedIterator;
+use std::mem;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
 use std::thread::panicking;
 
 use parking_lot::Mutex;
@@ -78,7 +84,7 @@ const ENDED: u8 = 3;
 ///
 /// **Order.** The inner code runs while the consumer is in [`next`](Iterator::next), and at no other
 /// time: it begins with the first, and comes back from [`give`](Yielder::give) with the next. So it is
-/// never ahead of the consumer, whatever the two share.
+/// never ahead of the consumer, whatever the two share, unless [`ahead`](Self::ahead) says that it may be.
 ///
 /// **Waiting.** The inner code may use every operation that waits; the consumer's worker does other
 /// things meanwhile. It is a tasklet, a child of the one that makes the generator: it has a mailbox,
@@ -121,6 +127,8 @@ pub struct Generator<T> {
     /// The inner code's tasklet. No reference to it in the sense of its receive loop.
     core: Arc<Core>,
     packet: Arc<Packet<()>>,
+    /// Elements that it was ahead with.
+    ready: VecDeque<T>,
     /// Whether its end has been told.
     over: bool,
 }
@@ -141,7 +149,7 @@ pub struct Generator<T> {
 pub struct Yielder<T> {
     meeting: Arc<Meeting>,
     /// Puts an element into the slot, whose type may be another. To be called by whoever may touch it.
-    put: Box<dyn Fn(T) + Send + Sync>,
+    put: Box<dyn Fn(T) -> usize + Send + Sync>,
     inner: NonNull<Core>,
 }
 
@@ -155,6 +163,8 @@ struct Meeting {
     state: AtomicU8,
     /// The generator has been dropped: nobody wants anything any more.
     abandoned: AtomicBool,
+    /// By how many elements the producer may be ahead.
+    ahead: AtomicUsize,
     /// Whether the consumer visits the producer at this moment, and so needs no waking. Read and written
     /// on the producer's home thread.
     visited: AtomicBool,
@@ -173,7 +183,7 @@ struct Slot<T> {
     /// Where the producer is to put it: usually straight into the frame of the consumer's `next`. Null is
     /// for the place below.
     target: Cell<*mut Option<T>>,
-    kept: UnsafeCell<Option<T>>,
+    kept: UnsafeCell<VecDeque<T>>,
 }
 
 // SAFETY: the contents are touched by one side at a time, as the meeting's state says, whose changes
@@ -183,27 +193,35 @@ unsafe impl<T: Send> Send for Slot<T> {}
 unsafe impl<T: Send> Sync for Slot<T> {}
 
 impl<T> Slot<T> {
+    /// Gives the number of elements that are kept.
+    ///
     /// # Safety
     ///
     /// The state is `WANTED`, and the caller is on the producer's home thread.
     #[inline(always)]
-    unsafe fn put(&self, element: T) {
-        let target = self.target.get();
+    unsafe fn put(&self, element: T) -> usize {
+        // SAFETY: the producer's, as the caller says, and everybody there takes turns on one thread.
+        let kept = unsafe { &mut *self.kept.get() };
+        let target = self.target.replace(ptr::null_mut());
         if target.is_null() {
-            // SAFETY: the producer's, as the caller says, and everybody there takes turns on one thread.
-            unsafe { *self.kept.get() = Some(element) };
+            kept.push_back(element);
         } else {
             // SAFETY: a consumer that visits has set it, to a `None`, and is still below on this thread.
             unsafe { target.write(Some(element)) };
         }
+        kept.len()
     }
 
+    /// Exchanges what is kept for what is in `with`.
+    ///
     /// # Safety
     ///
-    /// The state is not `WANTED`, and the caller is the consumer.
-    unsafe fn take(&self) -> Option<T> {
+    /// It is the turn of the caller, who is the consumer: the state is not `WANTED`, or the producer is of
+    /// this thread and does not run.
+    #[inline(always)]
+    unsafe fn exchange(&self, with: &mut VecDeque<T>) {
         // SAFETY: the consumer's, as the caller says.
-        unsafe { (*self.kept.get()).take() }
+        mem::swap(unsafe { &mut *self.kept.get() }, with);
     }
 }
 
@@ -342,6 +360,7 @@ where
     let meeting = Arc::new(Meeting {
         state: AtomicU8::new(IDLE),
         abandoned: AtomicBool::new(false),
+        ahead: AtomicUsize::new(0),
         visited: AtomicBool::new(false),
         deputy: AtomicPtr::new(ptr::null_mut()),
         remote_deputy: Mutex::new(None),
@@ -349,7 +368,7 @@ where
     });
     let slot = Arc::new(Slot {
         target: Cell::new(ptr::null_mut()),
-        kept: UnsafeCell::new(None),
+        kept: UnsafeCell::new(VecDeque::new()),
     });
     let over = Over(meeting.clone());
     let producer = {
@@ -387,6 +406,7 @@ where
         slot,
         core,
         packet,
+        ready: VecDeque::new(),
         over: false,
     })
 }
@@ -429,9 +449,10 @@ impl Meeting {
     }
 
     /// Gives the consumer what `put` puts into the slot, and waits until it wants more, on the tasklet
-    /// `me`. `put` is called when the state is `WANTED`, on the producer's home thread, or not at all.
+    /// `me`; or goes on at once, if it may be ahead. `put` is called when the state is `WANTED`, on the
+    /// producer's home thread, or not at all, and gives the number of elements that are kept.
     #[inline(always)]
-    fn hand_over(&self, local: &'static Local, me: &Core, put: impl FnOnce()) {
+    fn hand_over(&self, local: &'static Local, me: &Core, put: impl FnOnce() -> usize) {
         if self.state.load(Acquire) != WANTED || self.abandoned.load(Relaxed) {
             // The last wait ended early, or the consumer has gone: then this is where a kill is raised, unless
             // it is held off.
@@ -441,7 +462,9 @@ impl Meeting {
                 return;
             }
         }
-        put();
+        if put() < self.ahead.load(Relaxed) && self.visited.load(Relaxed) {
+            return;
+        }
         self.tell(GIVEN);
         // The usual case without the steps that any wait may need: the consumer is on this thread, and
         // lets this tasklet go on when it wants the next.
@@ -457,7 +480,7 @@ impl Meeting {
 
     /// The same for a tasklet `me` that the inner one waits for.
     #[cold]
-    fn hand_over_from_below(&self, local: &'static Local, me: &Core, put: impl FnOnce()) {
+    fn hand_over_from_below(&self, local: &'static Local, me: &Core, put: impl FnOnce() -> usize) {
         struct Deputy<'a>(&'a Meeting);
 
         impl Drop for Deputy<'_> {
@@ -523,6 +546,27 @@ impl<T> Yielder<T> {
 }
 
 impl<T> Generator<T> {
+    /// Lets the inner code be ahead by as many elements. By default it never is.
+    ///
+    /// It then gives that many more before the consumer goes on, if the two are on one worker: so one
+    /// switch of stacks serves several elements, which tells where an element is a matter of nanoseconds.
+    /// What has been given is not held up when the inner code waits for something else or ends: the
+    /// elements come first, then the end, or the panic. Those that nobody asks for are dropped with the
+    /// generator.
+    ///
+    /// ```
+    /// use actor_core::{Generator, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let numbers = Generator::new(|out| (0..1000).for_each(|n| out.give(n))).ahead(63);
+    ///     assert!(numbers.eq(0..1000));
+    /// });
+    /// ```
+    pub fn ahead(self, elements: usize) -> Self {
+        self.meeting.ahead.store(elements, Relaxed);
+        self
+    }
+
     /// The tasklet to be visited for the next element, if it is here and sleeps. In `give`, most likely; if
     /// it waits for something else, it looks, and goes on waiting.
     #[inline(always)]
@@ -543,9 +587,9 @@ impl<T> Generator<T> {
             return None;
         }
         // SAFETY: not wanted any more, and this is the consumer.
-        let element = unsafe { self.slot.take() };
+        unsafe { self.slot.exchange(&mut self.ready) };
         self.meeting.state.store(IDLE, Relaxed);
-        element
+        self.ready.pop_front()
     }
 
     /// Waits for the next element, or the end, while the other side runs elsewhere, or waits itself.
@@ -615,6 +659,9 @@ impl<T> Iterator for Generator<T> {
     // Inlined: its return, after the switch, would be mispredicted.
     #[inline(always)]
     fn next(&mut self) -> Option<T> {
+        if let Some(element) = self.ready.pop_front() {
+            return Some(element);
+        }
         if self.over {
             return None;
         }
@@ -636,8 +683,12 @@ impl<T> Iterator for Generator<T> {
             self.meeting.visited.store(false, Relaxed);
             // Even if the state is `WANTED`: the producer is of this thread, and does not run.
             self.slot.target.set(ptr::null_mut());
-            if self.meeting.state.load(Relaxed) == GIVEN {
-                self.meeting.state.store(IDLE, Relaxed);
+            if element.is_some() {
+                // SAFETY: as has just been said.
+                unsafe { self.slot.exchange(&mut self.ready) };
+                if self.meeting.state.load(Relaxed) != ENDED {
+                    self.meeting.state.store(IDLE, Relaxed);
+                }
                 return element;
             }
         }
@@ -655,7 +706,7 @@ impl<T> Drop for Generator<T> {
         self.meeting.abandoned.store(true, SeqCst);
         if self.meeting.state.load(Acquire) != WANTED {
             // SAFETY: not wanted, and this is the consumer.
-            drop(unsafe { self.slot.take() });
+            unsafe { self.slot.exchange(&mut VecDeque::new()) };
         }
         self.core.mark_killed();
         match block::here() {
