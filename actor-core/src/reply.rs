@@ -254,6 +254,7 @@ impl<T> ReplyTo<T> {
     }
 
     /// For a message that was only sent: the answer goes nowhere.
+    #[inline]
     pub(crate) fn nobody() -> Self {
         ReplyTo { answers: None }
     }
@@ -367,6 +368,7 @@ impl<T> ReplyTo<T> {
         self.answers = None;
     }
 
+    #[inline]
     fn put(&mut self, answer: Result<T, CallError>) {
         if let Some(answers) = self.answers.take() {
             // SAFETY: this is the only right to answer, and it has just been used up.
@@ -376,15 +378,24 @@ impl<T> ReplyTo<T> {
 }
 
 impl<T> Drop for ReplyTo<T> {
+    // Most messages are only sent: then this is a look, in the midst of the handler's code.
+    #[inline(always)]
     fn drop(&mut self) {
         if self.answers.is_some() {
-            let ending = panicking() || block::current().is_some_and(Core::is_ending);
-            self.put(Err(if ending {
-                CallError::Ended
-            } else {
-                CallError::Unanswered
-            }));
+            self.disappoint();
         }
+    }
+}
+
+impl<T> ReplyTo<T> {
+    #[cold]
+    fn disappoint(&mut self) {
+        let ending = panicking() || block::current().is_some_and(Core::is_ending);
+        self.put(Err(if ending {
+            CallError::Ended
+        } else {
+            CallError::Unanswered
+        }));
     }
 }
 
