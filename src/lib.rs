@@ -157,6 +157,62 @@
 //! [`Addr::monitor`] and [`Addr::link`] tell when one ends and why; a [`Supervisor`] starts its
 //! children again.
 //!
+//! # Channels
+//!
+//! A mailbox keeps what is sent until its owner looks. At a [`channel`] the two meet:
+//! [`send`](channel::Channel::send) waits until a receiver takes the value, and
+//! [`receive`](channel::Channel::receive) until a sender brings one. On one worker the receiver runs at
+//! once, so that values go from hand to hand without a queue in between. A
+//! [`Select`](channel::Select) waits for the first of several channels, the mailbox and a deadline.
+//!
+//! ```
+//! use concurrence::channel::Channel;
+//! use concurrence::{Tasklet, dispatch};
+//!
+//! # let code =
+//! dispatch(|| {
+//!     let words = Channel::new();
+//!     let sender = words.clone();
+//!     Tasklet::spawn(move || sender.send_all(["to", "be", "or"]));
+//!     let mut sentence = Vec::new();
+//!     for word in &words {
+//!         sentence.push(word); // until nobody is left who could send
+//!     }
+//!     assert_eq!(sentence.join(" "), "to be or");
+//! });
+//! # assert_eq!(code, std::process::ExitCode::SUCCESS);
+//! ```
+//!
+//! Channels, and what tasklets can do with the run queue ([`Tasklet::run`], [`Tasklet::remove`],
+//! [`Tasklet::run_all`] and so on), are those of Stackless Python; `docs/stackless.md` goes through them name by
+//! name.
+//!
+//! # Generators
+//!
+//! A [`Generator`] is an iterator whose elements come out of code with a stack of its own, that gives them
+//! from wherever it is, a recursion for instance:
+//!
+//! ```
+//! use concurrence::{Generator, Yielder, dispatch};
+//!
+//! fn hanoi(disks: u32, from: char, to: char, by: char, out: &Yielder<(char, char)>) {
+//!     if disks > 0 {
+//!         hanoi(disks - 1, from, by, to, out);
+//!         out.give((from, to));
+//!         hanoi(disks - 1, by, to, from, out);
+//!     }
+//! }
+//!
+//! # let code =
+//! dispatch(|| {
+//!     let moves = Generator::new(|out| hanoi(3, 'A', 'C', 'B', out));
+//!     assert_eq!(moves.take(2).collect::<Vec<_>>(), [('A', 'C'), ('A', 'B')]);
+//! });
+//! # assert_eq!(code, std::process::ExitCode::SUCCESS);
+//! ```
+//!
+//! A recursion too deep for its stack goes on, by [`call`], on another one.
+//!
 //! # Ends
 //!
 //! Receive loops end when nobody is left who could send, so most tasklets need no order to stop.
@@ -270,6 +326,12 @@ pub use actor_core::{
     registry,
 };
 
+// The run queue in the hands of its tasklets, and who watches it.
+pub use actor_core::{
+    BlockTrap, Budget, InsertError, RaiseError, RemoveError, RunError, ScheduleHook, catch_raised,
+    schedule_hook, set_schedule_hook,
+};
+
 // Other ways to use a stack.
 pub use actor_core::{Generator, Yielder, call};
 
@@ -278,8 +340,8 @@ pub use actor_core::{FromTimeout, Timer, timeout};
 
 // What can go wrong.
 pub use actor_core::{
-    BlockOnThreadError, BoxError, CallError, JoinError, Outcome, Panic, ReceiveError, RuntimeError,
-    SendError, SpawnError, TimedOut, Unwinding,
+    BlockOnThreadError, BoxError, CallError, Deadlock, JoinError, Outcome, Panic, ReceiveError,
+    RuntimeError, SendError, SpawnError, TimedOut, Unwinding, WouldBlock,
 };
 
 pub use actor_core::{channel, reactor, sync, time};

@@ -45,6 +45,8 @@ pub(crate) enum Waiting {
     Receiver(u64),
     /// One of several things.
     Any,
+    /// A peer at one of several channels, and nothing else.
+    AnyPeer,
     /// An element of the generator whose tasklet that is.
     Element(crate::Pid),
     /// That a generator's next element is wanted.
@@ -56,7 +58,11 @@ impl Waiting {
     pub(crate) fn can_end_in_deadlock(self) -> bool {
         matches!(
             self,
-            Waiting::Reply(_) | Waiting::End(_) | Waiting::Sender(_) | Waiting::Receiver(_)
+            Waiting::Reply(_)
+                | Waiting::End(_)
+                | Waiting::Sender(_)
+                | Waiting::Receiver(_)
+                | Waiting::AnyPeer
         )
     }
 }
@@ -299,26 +305,49 @@ pub(crate) fn may_block() -> Result<(), Interrupt> {
     Ok(())
 }
 
-/// Wakes `peer`, whom the caller has just given what it waited for, and decides who of the two runs
-/// next if they share a worker: with `at_once` the peer does, and the caller comes after all who are
-/// ready; otherwise the caller goes on, and the peer comes after them.
+/// Carries out a kill of the current tasklet, or raises what is to be raised in it, though the operation
+/// that it is in has come to its end: one in which nothing has changed hands.
+#[cold]
+pub(crate) fn check_kill() {
+    if let Here::Tasklet(local, core) = here() {
+        core.check_kill(local);
+    }
+}
+
+/// Who runs next when two have met that share a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The peer; the caller comes after all who are ready.
+    Peer,
+    /// The caller; the peer comes after all who are ready.
+    Caller,
+    /// Whoever is ready; the peer comes after all of them, and the caller after the peer.
+    Ready,
+}
+
+/// Wakes `peer`, whom the caller has just given what it waited for, and decides who runs next if the two
+/// share a worker.
 #[inline(always)]
-pub(crate) fn meet(peer: Waiter, at_once: bool) {
+pub(crate) fn meet(peer: Waiter, next: Next) {
     let here = here();
     if let (Here::Tasklet(local, core), Waiter::Tasklet(other)) = (&here, &peer)
         && other.home == local.id
     {
         // Nobody switches while it unwinds.
-        if at_once && !panicking() {
+        if next == Next::Caller || panicking() {
+            local.wake_last(other);
+            return;
+        }
+        if next == Next::Peer {
             local.wake_first(other);
-            drop(peer);
-            if local.is_over_budget() {
-                core.give_way(local);
-            } else {
-                core.yield_now(local);
-            }
         } else {
             local.wake_last(other);
+        }
+        drop(peer);
+        if local.is_over_budget() {
+            core.give_way(local);
+        } else {
+            core.yield_now(local);
         }
         return;
     }

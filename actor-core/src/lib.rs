@@ -97,7 +97,7 @@ pub use runtime::{
     is_shutting_down, quit,
 };
 pub use tasklet::builder::{Placement, TaskletBuilder};
-pub use tasklet::hooks::{ScheduleHook, set_schedule_hook};
+pub use tasklet::hooks::{ScheduleHook, schedule_hook, set_schedule_hook};
 pub use tasklet::join::{JoinHandle, KillOnDrop, join_all};
 pub use tasklet::local::LocalKey;
 pub use tasklet::periodic::REPEAT_PAUSE;

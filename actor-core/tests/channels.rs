@@ -857,7 +857,8 @@ fn the_hook_sees_who_does_what_and_may_panic() {
         channel.send(1).unwrap();
         let other = channel.clone();
         thread::spawn(move || other.send(2));
-        wait_until(|| channel.has_sender());
+        // The thread is in the line before it says so, and may be met in between.
+        wait_until(|| seen.lock().unwrap().len() == 3);
         assert_eq!(channel.receive().unwrap(), 2);
         assert!(set_channel_hook(None).is_some());
         let (me, other) = (Pid::current(), Some(waiting.pid()));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use actor_core::channel::{Channel, ReceiveError, SendError};
+use actor_core::channel::{Channel, ReceiveError, Select, SelectError, SendError};
 use actor_core::sync::Event;
 use actor_core::{
     CallError, JoinError, Message, Placement, Runtime, Tasklet, block_on_thread, match_message,
@@ -55,6 +55,27 @@ const CASES: &[Case] = &[
             assert!(matches!(channel.receive(), Err(ReceiveError::Deadlock)));
             // It was no fault of main's: all goes on.
             assert_eq!(last.join().unwrap().balance(), 0);
+        });
+    }),
+    ("a select with nobody else", || {
+        dispatch(1, || {
+            let (channel, mut value) = (Channel::new().clone_of_itself(), Some(7));
+            let other = Channel::<u8>::new().clone_of_itself();
+            let select = Select::new().receive(&other, |_| ());
+            let select = select.send(&channel, &mut value, |_| ());
+            assert_eq!(select.wait(), Err(SelectError::Deadlock));
+            assert_eq!((value, channel.balance(), other.balance()), (Some(7), 0, 0));
+        });
+    }),
+    ("a select for messages waits for the stop", || {
+        dispatch(2, || {
+            // No timer of ours, and no thread: either would put the deadlock off by itself.
+            let stop = format!("sleep 0.2; kill -TERM {}", std::process::id());
+            let mut child = Command::new("sh").args(["-c", &stop]).spawn().unwrap();
+            let channel = Channel::<u8>::new().clone_of_itself();
+            let select = Select::new().receive(&channel, |_| false);
+            assert_eq!(select.message(|message| message.is_err()).wait(), Ok(true));
+            child.wait().unwrap();
         });
     }),
     ("all others are blocked, on all workers", || {

@@ -11,41 +11,16 @@ use std::{fmt, io};
 
 use actor_core::sync::{Event, Mutex, Semaphore};
 use actor_core::{
-    BlockOnThreadError, BlockTrap, Budget, CallError, InsertError, JoinError, JoinHandle, Mailbox,
-    Message, Overflow, RaiseError, ReceiveError, RemoveError, RunError, Runtime, SendError,
-    Tasklet, WouldBlock, block_on_thread, catch_raised, set_schedule_hook, timeout,
-    try_block_on_thread,
+    BlockOnThreadError, BlockTrap, Budget, CallError, InsertError, JoinError, Mailbox, Message,
+    Overflow, RaiseError, ReceiveError, RemoveError, RunError, SendError, Tasklet, WouldBlock,
+    block_on_thread, catch_raised, set_schedule_hook, timeout, try_block_on_thread,
 };
-use common::{Count, OnDrop, PATIENCE, WORKERS, assert_killed, join, spawn, spawn_on, wait_until};
+use common::{
+    Count, Log, OnDrop, PATIENCE, WORKERS, alone, assert_killed, forwarding, join, spawn, spawn_on,
+    wait_until,
+};
 
 extern crate actor_core as concurrence;
-
-/// Runs `main` as a program with the workers to itself: what others have ready would be drained too.
-fn alone<T: Send + 'static>(main: impl FnOnce() -> T + Send + 'static) -> T {
-    static ALONE: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
-    let _alone = ALONE.lock();
-    common::run(main)
-}
-
-/// What has happened, in order.
-#[derive(Clone, Default)]
-struct Log(Arc<parking_lot::Mutex<Vec<&'static str>>>);
-
-impl Log {
-    fn add(&self, what: &'static str) {
-        self.0.lock().push(what);
-    }
-
-    fn take(&self) -> String {
-        std::mem::take(&mut *self.0.lock()).join(" ")
-    }
-
-    /// A tasklet that says its name.
-    fn says(&self, name: &'static str) -> JoinHandle<()> {
-        let log = self.clone();
-        Tasklet::spawn(move || log.add(name))
-    }
-}
 
 #[derive(Debug, PartialEq)]
 struct Enough(u8);
@@ -337,21 +312,14 @@ fn a_removed_one_sleeps_through_its_deadline() {
 #[test]
 fn another_workers_tasklet_is_inserted_there_and_neither_removed_nor_run() {
     alone(|| {
-        let home = usize::from(home() == 0);
-        let elsewhere = spawn_on(home, Tasklet::schedule_remove);
+        let other = usize::from(Tasklet::current().worker() == 0);
+        let elsewhere = spawn_on(other, Tasklet::schedule_remove);
         wait_until(|| elsewhere.is_paused());
         assert_eq!(elsewhere.remove(), Err(RemoveError::OtherWorker));
         assert_eq!(elsewhere.run(), Err(RunError::OtherWorker));
         elsewhere.insert().unwrap();
         join(elsewhere);
     });
-}
-
-/// The caller's worker.
-fn home() -> usize {
-    let tree = Tasklet::current().tree().to_string();
-    let (_, worker) = tree.split_once("on worker ").unwrap();
-    worker[..1].parse().unwrap()
 }
 
 #[test]
@@ -921,7 +889,7 @@ fn from_elsewhere_it_is_raised_soon() {
         for _ in 0..100 {
             let sleeper = spawn(|| catch_raised::<Enough, _>(|| Tasklet::sleep(PATIENCE)));
             let target = sleeper.tasklet().clone();
-            let raiser = spawn_on(usize::from(home() == 0), move || {
+            let raiser = spawn_on(usize::from(Tasklet::current().worker() == 0), move || {
                 target.raise(Enough(9)).unwrap();
             });
             assert_eq!(join(sleeper), Err(Enough(9)));
@@ -941,15 +909,6 @@ fn what_is_never_raised_is_not_lost_in_silence_and_does_no_harm() {
 }
 
 // Forwarded panics --------------------------------------------------------------------------------
-
-/// Runs `main` where panics are forwarded, and gives what `dispatch` panicked with.
-fn forwarding(main: impl FnOnce() + Send + 'static) -> Option<String> {
-    common::finish(move || {
-        let run = || Runtime::builder().forward_panics(true).dispatch(main);
-        let payload = catch_unwind(AssertUnwindSafe(run)).err()?;
-        Some((*payload.downcast::<&str>().unwrap()).to_owned())
-    })
-}
 
 #[test]
 fn a_panic_that_nobody_joins_ends_main_though_it_is_blocked() {

@@ -66,6 +66,23 @@ pub fn set_channel_hook(hook: Option<ChannelHook>) -> Option<ChannelHook> {
     std::mem::replace(&mut *place, hook)
 }
 
+/// The hook that is set.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use actor_core::channel::{channel_hook, set_channel_hook};
+///
+/// assert!(channel_hook().is_none());
+/// set_channel_hook(Some(Arc::new(|_| ())));
+/// assert!(channel_hook().is_some());
+/// # set_channel_hook(None);
+/// ```
+pub fn channel_hook() -> Option<ChannelHook> {
+    HOOK.read().clone()
+}
+
 #[inline(always)]
 pub(super) fn report(channel: u64, sending: bool, will_block: bool) {
     if IS_SET.load(Ordering::Relaxed) {
@@ -76,7 +93,7 @@ pub(super) fn report(channel: u64, sending: bool, will_block: bool) {
 #[cold]
 fn call(channel: u64, sending: bool, will_block: bool) {
     // Not called under the lock: it may set another.
-    let Some(hook) = HOOK.read().clone() else {
+    let Some(hook) = channel_hook() else {
         return;
     };
     let operation = Operation {

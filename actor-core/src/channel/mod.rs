@@ -33,7 +33,9 @@
 //! | a receive finds a sender | the receiver goes on | the receiver goes on | the sender, at once |
 //! | nobody is there | the next that is ready | the same | the same |
 //!
-//! Between workers, or with a plain thread, both go on.
+//! With [`schedule_all`](Channel::set_schedule_all) whoever finds a peer lets all others run first, whatever
+//! the preference: those who are ready, then the peer, then the one that has found it. Between workers, or
+//! with a plain thread, both go on, in any case.
 //!
 //! # The end
 //!
@@ -51,9 +53,9 @@
 //! # What ends a wait
 //!
 //! A wait in a channel is like any other: it can have a deadline of its own, or that of a
-//! [`timeout`](crate::timeout()) block around it, and its tasklet can be killed. Whichever way it ends, the
-//! waiter leaves the line at that moment, and [`balance`](Channel::balance) says so. Values are neither
-//! lost nor doubled by it:
+//! [`timeout`](crate::timeout()) block around it, and its tasklet can be killed, or have an error
+//! [raised](crate::Tasklet::raise) in it. Whichever way it ends, the waiter leaves the line at that moment,
+//! and [`balance`](Channel::balance) says so. Values are neither lost nor doubled by it:
 //!
 //! - A value that nobody has taken comes back in the error; if the sender is killed it is dropped with
 //!   all else that the sender has.
@@ -70,6 +72,7 @@
 
 mod error;
 mod hook;
+mod iter;
 mod lock;
 #[cfg(all(test, loom))]
 mod loom_models;
@@ -78,7 +81,6 @@ mod select;
 
 use std::cell::Cell;
 use std::fmt;
-use std::iter::FusedIterator;
 use std::marker::PhantomData;
 use std::mem;
 use std::sync::Arc;
@@ -86,14 +88,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub use error::{ReceiveError, SelectError, SendError};
-pub use hook::{ChannelHook, Operation, set_channel_hook};
+pub use hook::{ChannelHook, Operation, channel_hook, set_channel_hook};
+pub use iter::Iter;
 pub use select::Select;
 
+use crate::actor::carrier;
 use crate::block::{self, Interrupt, Wait, Waiting};
-use crate::contain::contain;
 use crate::tasklet::core::Core;
 use crate::waiter::Waiter;
-use crate::{BoxError, time};
+use crate::{BoxError, Tasklet, time};
 use rendezvous::{Item, Member, Party, Received, Rendezvous, Sent};
 
 /// Who goes on when a sender and a receiver of one worker have met.
@@ -293,12 +296,57 @@ impl<T> Channel<T> {
         self.shared.rendezvous.lock().preference
     }
 
+    /// Has whoever finds a peer here let all others of its worker run, or not any more; in place of what
+    /// the [preference](Self::preference) says. Those who are ready come first, then the peer, and then the
+    /// one that has found it.
+    ///
+    /// Stackless's channels have such a flag, for programs in which nobody is to get ahead of others by
+    /// communicating.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let channel = Channel::new();
+    ///     channel.set_schedule_all(true);
+    ///     let other = channel.clone();
+    ///     let receiver = Tasklet::spawn(move || other.receive().unwrap());
+    ///     Tasklet::schedule();
+    ///     let ready = Tasklet::spawn(|| ());
+    ///     channel.send(7).unwrap();
+    ///     assert!(!ready.is_alive() && !receiver.is_alive()); // both have run
+    /// });
+    /// ```
+    pub fn set_schedule_all(&self, on: bool) {
+        self.shared.rendezvous.lock().schedule_all = on;
+    }
+
+    /// Whether all others run after each meeting; see [`set_schedule_all`](Self::set_schedule_all).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    ///
+    /// let channel = Channel::<u8>::new();
+    /// assert!(!channel.schedule_all());
+    /// channel.set_schedule_all(true);
+    /// assert!(channel.schedule_all());
+    /// ```
+    pub fn schedule_all(&self) -> bool {
+        self.shared.rendezvous.lock().schedule_all
+    }
+
     /// Gives `value` to a receiver, waiting for one if need be.
     ///
     /// It fails, and gives the value back, if the channel comes to its [end](self#the-end), if the deadline
-    /// of a [`timeout`](crate::timeout()) block passes, or with [`SendError::WouldBlock`] where nothing can
-    /// wait: while the tasklet unwinds, in a timer's action, or in an actor's handler when no more
-    /// tasklets may exist.
+    /// of a [`timeout`](crate::timeout()) block passes, with [`SendError::Deadlock`] if the main tasklet waits
+    /// and no receiver can come, or with [`SendError::WouldBlock`] where nothing can wait: while the tasklet
+    /// unwinds, in the [block trap](crate::BlockTrap), in a timer's action, or in an actor's handler when no
+    /// more tasklets may exist.
     ///
     /// # Examples
     ///
@@ -501,6 +549,35 @@ impl<T> Channel<T> {
         self.shared.rendezvous.lock().has_receiver()
     }
 
+    /// The tasklet that has waited here longest, and is the next to be met; `None` if nobody waits, or
+    /// if it is a plain thread or the handler of an actor.
+    ///
+    /// It may go on at any moment unless it shares the caller's worker. Stackless's `channel.queue`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actor_core::channel::Channel;
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let channel = Channel::<u8>::new();
+    ///     assert!(channel.first_waiting().is_none());
+    ///     let other = channel.clone();
+    ///     let receiver = Tasklet::spawn(move || other.receive());
+    ///     Tasklet::schedule();
+    ///     assert_eq!(channel.first_waiting().as_ref(), Some(receiver.tasklet()));
+    ///     channel.send(7).unwrap();
+    /// });
+    /// ```
+    pub fn first_waiting(&self) -> Option<Tasklet> {
+        let state = self.shared.rendezvous.lock();
+        match &state.first()?.waiter {
+            Waiter::Tasklet(core) if !carrier::is(core) => Some(Tasklet::new(core.clone())),
+            Waiter::Tasklet(_) | Waiter::Thread(_) => None,
+        }
+    }
+
     /// Keeps everybody from waiting here from now on. Those who wait already go on waiting, and can be
     /// met: see [the end](self#the-end).
     ///
@@ -598,11 +675,7 @@ impl<T> Channel<T> {
     /// });
     /// ```
     pub fn iter(&self) -> Iter<'_, T> {
-        Iter {
-            channel: self,
-            ended_by: None,
-            is_over: false,
-        }
+        Iter::new(self)
     }
 
     /// Where the channel is in memory.
@@ -631,10 +704,10 @@ impl<T> Channel<T> {
         let mut state = self.shared.rendezvous.lock();
         let item = match state.send(item) {
             Ok(peer) => {
-                let at_once = state.preference == Preference::Receiver;
+                let next = state.next_after_send();
                 drop(state);
                 hook::report(id, true, false);
-                block::meet(peer.waiter, at_once);
+                block::meet(peer.waiter, next);
                 return Ok(());
             }
             Err(item) => item,
@@ -672,6 +745,7 @@ impl<T> Channel<T> {
         match sent {
             Ok(Sent::Taken) | Err((_, Sent::Taken)) => Ok(()),
             Ok(Sent::Refused(item) | Sent::Withdrawn(item)) | Err((_, Sent::Refused(item))) => {
+                block::check_kill();
                 Err(SendError::Closed(item))
             }
             Err((interrupt, Sent::Withdrawn(item))) => Err(send_error(interrupt, item)),
@@ -693,10 +767,10 @@ impl<T> Channel<T> {
         let id = self.shared.id;
         let mut state = self.shared.rendezvous.lock();
         if let Some((item, peer)) = state.receive() {
-            let at_once = state.preference == Preference::Sender;
+            let next = state.next_after_receive();
             drop(state);
             hook::report(id, false, false);
-            block::meet(peer.waiter, at_once);
+            block::meet(peer.waiter, next);
             return Ok(item);
         }
         if state.is_closing {
@@ -728,6 +802,8 @@ impl<T> Channel<T> {
         match received {
             Ok(Received::Item(item)) | Err((_, Received::Item(item))) => Ok(item),
             Ok(Received::Refused | Received::Withdrawn) | Err((_, Received::Refused)) => {
+                // The last peer may have ended by a panic, which is forwarded to this one: that comes first.
+                block::check_kill();
                 Err(Refusal::Closed)
             }
             Err((interrupt, Received::Withdrawn)) => Err(interrupt.into()),
@@ -823,80 +899,6 @@ impl<T> fmt::Debug for Channel<T> {
             .field("balance", &balance)
             .field("preference", &preference)
             .finish()
-    }
-}
-
-/// The values that come over a channel; see [`Channel::iter`].
-///
-/// An expired [`timeout`](crate::timeout()) around it unwinds to the edge of that block. What else has
-/// ended it, [`end`](Self::end) says; an error of a sender for which nobody asks there is logged.
-#[derive(Debug)]
-#[must_use = "values are received by iterating"]
-pub struct Iter<'a, T> {
-    channel: &'a Channel<T>,
-    /// What has ended it, other than the end of the channel.
-    ended_by: Option<ReceiveError>,
-    is_over: bool,
-}
-
-impl<T> Iter<'_, T> {
-    /// What has ended the iteration: `Ok` says that it was the end of the channel, or that it has not
-    /// ended.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actor_core::channel::Channel;
-    /// use actor_core::{Tasklet, dispatch};
-    ///
-    /// dispatch(|| {
-    ///     let channel = Channel::new();
-    ///     let sender = channel.clone();
-    ///     Tasklet::spawn(move || {
-    ///         sender.send(1).unwrap();
-    ///         sender.send_error("out of numbers").unwrap();
-    ///     });
-    ///     let mut values = channel.iter();
-    ///     assert_eq!(values.by_ref().count(), 1);
-    ///     assert_eq!(values.end().unwrap_err().to_string(), "out of numbers");
-    /// });
-    /// ```
-    pub fn end(mut self) -> Result<(), ReceiveError> {
-        self.ended_by.take().map_or(Ok(()), Err)
-    }
-}
-
-impl<T> Iterator for Iter<'_, T> {
-    type Item = T;
-
-    #[inline]
-    fn next(&mut self) -> Option<T> {
-        if self.is_over {
-            return None;
-        }
-        match self.channel.receive_item(Patience::ENDLESS) {
-            Ok(Ok(value)) => return Some(value),
-            Ok(Err(error)) => self.ended_by = Some(ReceiveError::Raised(error)),
-            Err(Refusal::Closed) => {}
-            Err(Refusal::Interrupted(expired @ Interrupt::Expired(_))) => {
-                expired.raise("receiving from a channel")
-            }
-            Err(refusal) => self.ended_by = Some(refusal.into()),
-        }
-        self.is_over = true;
-        None
-    }
-}
-
-impl<T> FusedIterator for Iter<'_, T> {}
-
-impl<T> Drop for Iter<'_, T> {
-    fn drop(&mut self) {
-        if let Some(error) = &self.ended_by {
-            contain(
-                || tracing::warn!(channel = self.channel.id(), %error, "an error has ended an iteration"),
-            );
-        }
     }
 }
 

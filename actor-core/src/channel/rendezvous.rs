@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use super::Preference;
 use super::lock::{Guard, Lock};
 use crate::BoxError;
+use crate::block::Next;
 use crate::line::{Line, Ticket};
 use crate::primitive::AtomicUsize;
 
@@ -130,6 +131,8 @@ pub(crate) struct Rendezvous<T, P> {
 #[derive(Debug)]
 pub(crate) struct State<T, P> {
     pub(crate) preference: Preference,
+    /// Whether whoever finds a peer lets all others run, whatever the preference.
+    pub(crate) schedule_all: bool,
     /// Nobody may begin to wait any more.
     pub(crate) is_closing: bool,
     /// How many handles there are.
@@ -176,6 +179,7 @@ impl<T, P: Party> Rendezvous<T, P> {
         Rendezvous {
             state: Lock::new(State {
                 preference,
+                schedule_all: false,
                 is_closing: false,
                 handles: 1,
                 waiting: 0,
@@ -283,7 +287,39 @@ impl<T, P: Party> State<T, P> {
         self.arms -= usize::from(member.claim.is_some());
     }
 
+    /// Who runs next after a send that has found a receiver.
+    #[inline]
+    pub(crate) fn next_after_send(&self) -> Next {
+        self.next(Preference::Receiver)
+    }
+
+    /// Who runs next after a receive that has found a sender.
+    #[inline]
+    pub(crate) fn next_after_receive(&self) -> Next {
+        self.next(Preference::Sender)
+    }
+
+    #[inline]
+    fn next(&self, of_the_peer: Preference) -> Next {
+        if self.schedule_all {
+            Next::Ready
+        } else if self.preference == of_the_peer {
+            Next::Peer
+        } else {
+            Next::Caller
+        }
+    }
+
     // Who waits --------------------------------------------------------------------------------
+
+    /// Whoever has waited longest; those who wait all send, or all receive, but for the arms of selects.
+    pub(crate) fn first(&self) -> Option<&P> {
+        let senders = self.senders.iter().map(|(sender, _)| sender);
+        let mut members = senders.chain(self.receivers.iter());
+        members
+            .find(|member| member.waits())
+            .map(|member| &member.party)
+    }
 
     /// Whether each place in the lines is that of one who waits, without a look at every one.
     fn all_wait(&self) -> bool {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::rendezvous::{Claim, Item, Member, Received, Sent};
-use super::{Channel, OnUnwind, Peer, Preference, ReceiveError, SelectError, SendError, hook};
-use crate::block::{self, Interrupt, Wait, Waiting};
+use super::{Channel, OnUnwind, Peer, ReceiveError, SelectError, SendError, hook};
+use crate::block::{self, Interrupt, Next, Wait, Waiting};
 use crate::envelope::Envelope;
 use crate::line::Ticket;
 use crate::tasklet::core::Core;
@@ -23,7 +23,7 @@ use crate::{ReceiveError as MailboxError, time};
 /// a line any more.
 ///
 /// The one that comes to pass is a send or receive like any other: it has the same errors, and the
-/// channel's [preference](Preference) says who runs next.
+/// channel's [preference](super::Preference) says who runs next.
 ///
 /// The idea is Go's `select`, which Stackless Python's examples have as well.
 ///
@@ -217,8 +217,10 @@ impl<'a, R> Select<'a, R> {
 
     /// Waits for the first of what has been added, and gives what its function returns.
     ///
-    /// It fails if the deadline of a [`timeout`](crate::timeout()) block around it passes, and where a
-    /// [`send`](Channel::send) could not wait.
+    /// It fails if the deadline of a [`timeout`](crate::timeout()) block around it passes, where a
+    /// [`send`](Channel::send) could not wait, and with [`SelectError::Deadlock`] if there is nothing to
+    /// wait for, or, in the main tasklet, if nothing in the process is left that could bring one of the
+    /// peers; with a [`message`](Self::message) a stop still could.
     ///
     /// # Panics
     ///
@@ -353,8 +355,8 @@ pub(super) trait Arm<R> {
 pub(super) struct Met {
     channel: u64,
     sending: bool,
-    /// Whom to wake, and whether it goes on at once; nobody, if the channel has come to its end.
-    peer: Option<(Peer, bool)>,
+    /// Whom to wake, and who runs next; nobody, if the channel has come to its end.
+    peer: Option<(Peer, Next)>,
     refused: Vec<Peer>,
 }
 
@@ -392,8 +394,7 @@ impl<T, R, F: FnOnce(Result<T, ReceiveError>) -> R> Arm<R> for Receiving<'_, T, 
         let state = unsafe { self.channel.shared.rendezvous.raw().held() };
         let (peer, refused) = if let Some((item, peer)) = state.receive() {
             self.outcome = Some(item.map_err(ReceiveError::Raised));
-            let at_once = state.preference == Preference::Sender;
-            (Some((peer, at_once)), Vec::new())
+            (Some((peer, state.next_after_receive())), Vec::new())
         } else if state.is_closing {
             self.outcome = Some(Err(ReceiveError::Closed));
             (None, Vec::new())
@@ -482,8 +483,7 @@ impl<T, R, F: FnOnce(Result<(), SendError<T>>) -> R> Arm<R> for Sending<'_, T, F
         let (peer, refused) = match state.send(Ok(item)) {
             Ok(peer) => {
                 self.outcome = Some(Ok(()));
-                let at_once = state.preference == Preference::Receiver;
-                (Some((peer, at_once)), Vec::new())
+                (Some((peer, state.next_after_send())), Vec::new())
             }
             Err(item) => {
                 *self.value = value(item);
@@ -629,9 +629,9 @@ impl<'a, R> Lines<'a, R> {
         self.locks().for_each(|arm| unsafe { arm.release() });
         if let Some(done) = follow {
             super::wake_all(done.refused);
-            if let Some((peer, at_once)) = done.peer {
+            if let Some((peer, next)) = done.peer {
                 hook::report(done.channel, done.sending, false);
-                block::meet(peer.waiter, at_once);
+                block::meet(peer.waiter, next);
             }
         }
         result
@@ -654,7 +654,12 @@ impl<'a, R> Lines<'a, R> {
             // A kill leaves the lines on its way.
             let unwinding = OnUnwind(&mut leave);
             let _listening = owner.map(Listening);
-            let wait = Wait::new(Waiting::Any, deadline).for_peer();
+            // A mailbox may always be told to stop.
+            let what = match owner {
+                Some(_) => Waiting::Any,
+                None => Waiting::AnyPeer,
+            };
+            let wait = Wait::new(what, deadline).for_peer();
             let waited = block::wait_until(wait, || {
                 if claim.met().is_some() {
                     return Some(());

@@ -897,6 +897,7 @@ impl Waiting {
             Waiting::Any => (15, 0),
             Waiting::Element(pid) => (16, pid.0),
             Waiting::Demand => (17, 0),
+            Waiting::AnyPeer => (18, 0),
         };
         kind << 56 | detail & ((1 << 56) - 1)
     }
@@ -921,6 +922,7 @@ impl Waiting {
             15 => Waiting::Any,
             16 => Waiting::Element(Pid(detail)),
             17 => Waiting::Demand,
+            18 => Waiting::AnyPeer,
             _ => Waiting::Nothing,
         }
     }

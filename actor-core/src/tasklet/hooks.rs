@@ -80,10 +80,25 @@ pub fn set_schedule_hook(hook: Option<ScheduleHook>) -> Option<ScheduleHook> {
     mem::replace(&mut *place, hook).map(|(hook, _)| hook)
 }
 
+/// The hook that is set.
+///
+/// ```
+/// use actor_core::{schedule_hook, set_schedule_hook};
+/// use std::sync::Arc;
+///
+/// assert!(schedule_hook().is_none());
+/// set_schedule_hook(Some(Arc::new(|_, _| ())));
+/// assert!(schedule_hook().is_some());
+/// # set_schedule_hook(None);
+/// ```
+pub fn schedule_hook() -> Option<ScheduleHook> {
+    SCHEDULE_HOOK.read().as_ref().map(|(hook, _)| hook.clone())
+}
+
 /// A driver is about to run `next`, or nothing.
 #[cold]
 pub(crate) fn switch(last: &RefCell<Option<Arc<Core>>>, next: Option<&Core>) {
-    let hook = SCHEDULE_HOOK.read().as_ref().map(|(hook, _)| hook.clone());
+    let hook = schedule_hook();
     // A carrier is nobody's tasklet.
     let next = next.filter(|core| !carrier::is(core));
     let next = hook.is_some().then_some(next).flatten().map(Core::strong);

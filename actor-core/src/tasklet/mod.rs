@@ -549,6 +549,49 @@ impl Tasklet {
         !self.core.has_ended()
     }
 
+    /// The number of the worker that it lives on, as [`Placement`](crate::Placement) counts them.
+    ///
+    /// ```
+    /// use actor_core::{Placement, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let first = Tasklet::builder().placement(Placement::Worker(0)).spawn(|| ()).unwrap();
+    ///     assert_eq!(first.worker(), 0);
+    /// });
+    /// ```
+    pub fn worker(&self) -> usize {
+        self.core.home
+    }
+
+    /// The main tasklet of the caller's program; `None` if that has ended, or on a plain thread.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let parent = Tasklet::current();
+    ///     Tasklet::spawn(move || assert_eq!(Tasklet::main(), Some(parent))).join().unwrap();
+    /// });
+    /// ```
+    pub fn main() -> Option<Tasklet> {
+        let core = block::current()?.acting_program().main_core()?;
+        (!core.has_ended()).then(|| Tasklet::new(core))
+    }
+
+    /// Whether it is the main tasklet of its program.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     assert!(Tasklet::current().is_main());
+    ///     assert!(!Tasklet::spawn(|| ()).is_main());
+    /// });
+    /// ```
+    pub fn is_main(&self) -> bool {
+        self.core.program.is_main(self.core.pid)
+    }
+
     /// The tasklet that spawned it, or the nearest of that one's ancestors that lives; `None` for the
     /// main tasklet, and for those that plain threads spawned.
     ///

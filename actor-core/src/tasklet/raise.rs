@@ -59,12 +59,40 @@ impl Tasklet {
     /// });
     /// ```
     pub fn raise(&self, error: impl Into<BoxError>) -> Result<(), RaiseError> {
+        self.add_error(error.into())?;
+        self.unwind_now();
+        Ok(())
+    }
+
+    /// As [`raise`](Self::raise), but the caller goes on: it is raised when the tasklet's turn comes, which
+    /// one that is blocked or paused gets behind all that are ready, and in the current tasklet at its
+    /// next operation. So [`kill`](Self::kill) is to [`kill_now`](Self::kill_now).
+    ///
+    /// # Errors
+    ///
+    /// As [`raise`](Self::raise).
+    ///
+    /// ```
+    /// use actor_core::{JoinError, Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let removed = Tasklet::spawn(|| ());
+    ///     removed.remove().unwrap();
+    ///     removed.raise_later("not wanted any more").unwrap();
+    ///     assert!(removed.is_alive() && !removed.is_paused());
+    ///     assert!(matches!(removed.join(), Err(JoinError::Raised(_))));
+    /// });
+    /// ```
+    pub fn raise_later(&self, error: impl Into<BoxError>) -> Result<(), RaiseError> {
+        self.add_error(error.into())?;
+        self.core.wake_up();
+        Ok(())
+    }
+
+    fn add_error(&self, error: BoxError) -> Result<(), RaiseError> {
         block::touch();
-        match self.core.add_raise(Raise::Error(error.into())) {
-            Ok(()) => {
-                self.unwind_now();
-                Ok(())
-            }
+        match self.core.add_raise(Raise::Error(error)) {
+            Ok(()) => Ok(()),
             Err(Raise::Error(error)) => Err(RaiseError::Ended(error)),
             Err(Raise::Panic(_)) => unreachable!("it was an error"),
         }

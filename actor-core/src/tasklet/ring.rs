@@ -224,9 +224,11 @@ impl Tasklet {
             Some(_) if self.core.is_blocked() => Err(InsertError::Blocked),
             Some(_) => Ok(()),
             None => {
-                let core = self.core.clone();
-                worker::post(core.home, move |local| {
-                    local.insert(&core);
+                // A reference on its way: until it is there the tasklet is not one that nobody could
+                // put back.
+                let tasklet = self.clone();
+                worker::post(self.core.home, move |local| {
+                    local.insert(&tasklet.core);
                 });
                 Ok(())
             }
@@ -241,8 +243,8 @@ impl Tasklet {
     ///
     /// # Errors
     ///
-    /// If it is blocked, is the current one (that is [`schedule_remove`](Self::schedule_remove)), or
-    /// lives on another worker than the caller: there it may do anything in the meantime.
+    /// If it is blocked, is the current one (that is [`schedule_remove`](Self::schedule_remove)) or the
+    /// one for which that runs, or lives on another worker than the caller: there it may do anything in the meantime.
     ///
     /// ```
     /// use actor_core::{RemoveError, Tasklet, dispatch};
@@ -261,14 +263,13 @@ impl Tasklet {
         if self.core.has_ended() || self.core.wake.is_paused() {
             return Ok(());
         }
-        if block::current().is_some_and(|current| current.pid == self.core.pid) {
-            return Err(RemoveError::Current);
-        }
         if self.core.is_blocked() {
             return Err(RemoveError::Blocked);
         }
-        local.take_out(&self.core);
-        Ok(())
+        local
+            .take_out(&self.core)
+            .then_some(())
+            .ok_or(RemoveError::Current)
     }
 
     /// Switches to it now.
@@ -295,6 +296,47 @@ impl Tasklet {
     /// });
     /// ```
     pub fn run(&self) -> Result<(), RunError> {
+        if let Some((local, current)) = self.reach()? {
+            local.switch_to(current, &self.core);
+            current.check_kill(local);
+        }
+        Ok(())
+    }
+
+    /// As [`run`](Self::run), but the caller leaves the run queue, as by
+    /// [`schedule_remove`](Self::schedule_remove), and goes on when somebody has put it back.
+    ///
+    /// Two tasklets that hand control to each other in this way are coroutines: nobody else decides
+    /// when either goes on, and neither comes twice.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run). Then the caller has not left the queue.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let main = Tasklet::current();
+    ///     let other = Tasklet::builder().paused(true).spawn(move || {
+    ///         assert!(main.is_paused());
+    ///         main.insert().unwrap();
+    ///     });
+    ///     other.unwrap().switch().unwrap();
+    /// });
+    /// ```
+    pub fn switch(&self) -> Result<(), RunError> {
+        if let Some((local, current)) = self.reach()? {
+            if current.acting().is_some() {
+                return Err(RunError::OtherWorker);
+            }
+            local.switch_and_pause(current, &self.core);
+        }
+        Ok(())
+    }
+
+    /// The caller, if it can switch to this tasklet; `None` if it is this one.
+    fn reach<'a>(&self) -> Result<Option<(&'static Local, &'a Core)>, RunError> {
         block::touch();
         if self.core.has_ended() {
             return Err(RunError::Ended);
@@ -309,14 +351,26 @@ impl Tasklet {
             return Err(RunError::Unwinding);
         }
         if current.pid == self.core.pid {
-            return Ok(());
+            return Ok(None);
         }
         if self.core.is_blocked() {
             return Err(RunError::Blocked);
         }
-        local.switch_to(current, &self.core);
-        current.check_kill(local);
-        Ok(())
+        Ok(Some((local, current)))
+    }
+
+    /// Whether it is the caller.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    ///
+    /// dispatch(|| {
+    ///     let other = Tasklet::spawn(|| ());
+    ///     assert!(Tasklet::current().is_current() && !other.is_current());
+    /// });
+    /// ```
+    pub fn is_current(&self) -> bool {
+        block::current().is_some_and(|current| current.pid == self.core.pid)
     }
 
     /// Whether it runs, is in the run queue, or is blocked: it lives and is not paused.
@@ -544,7 +598,8 @@ impl From<InsertError> for io::Error {
 pub enum RemoveError {
     /// It waits for something, and so is not in the run queue.
     Blocked,
-    /// It is the caller.
+    /// It is the caller; or the one for which the caller runs, as a generator's inner code does for
+    /// whoever asks for its next element, and what is [called](crate::call) for its caller.
     Current,
     /// It lives on another worker than the caller.
     OtherWorker,

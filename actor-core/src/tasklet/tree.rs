@@ -115,7 +115,7 @@ fn describe(core: &Core, by_pid: &HashMap<Pid, &Core>, f: &mut fmt::Formatter<'_
         Waiting::Time => f.write_str("waits for a time")?,
         Waiting::Sender(channel) => write!(f, "waits to send on channel {channel}")?,
         Waiting::Receiver(channel) => write!(f, "waits to receive from channel {channel}")?,
-        Waiting::Any => f.write_str("waits for one of several things")?,
+        Waiting::Any | Waiting::AnyPeer => f.write_str("waits for one of several things")?,
         Waiting::Element(of) => write!(f, "waits for an element of {}", name(of, by_pid))?,
         Waiting::Demand => f.write_str("waits until its next element is wanted")?,
     }

@@ -170,10 +170,14 @@ impl Local {
         }
     }
 
-    /// Takes a tasklet of this worker that neither runs nor waits out of the run queue.
-    pub(crate) fn take_out(&self, core: &Core) {
-        self.unqueue(core);
-        core.wake.pause();
+    /// Pauses a tasklet of this worker that is in the run queue, or on its way there; `false` if it runs,
+    /// or has lent its turn to the one that does and goes on when that one waits.
+    pub(crate) fn take_out(&self, core: &Core) -> bool {
+        let is_out = self.unqueue(core) || core.wake.is_parked();
+        if is_out {
+            core.wake.pause();
+        }
+        is_out
     }
 
     /// Wakes a tasklet of this worker, or puts it back, before all others that are ready.
@@ -187,24 +191,33 @@ impl Local {
     /// Switches from the tasklet that runs to another one of this worker, which is woken or put back if
     /// need be, and turns the ring accordingly.
     pub(crate) fn switch_to(&'static self, current: &Core, next: &Core) {
-        let own = Some(NonNull::from(current));
-        match self.position(next) {
-            Some(at) => {
-                let mut ready = self.ready.borrow_mut();
-                ready.rotate_left(at);
-                let last = ready.len() - at;
-                ready.insert(last, own);
-            }
-            None => {
-                if !core_is_ready(next) {
-                    return;
-                }
-                let mut ready = self.ready.borrow_mut();
-                ready.push_front(own);
-                ready.push_front(Some(NonNull::from(next)));
-            }
+        if let Some(place) = self.turn_to(next) {
+            let own = Some(NonNull::from(current));
+            self.ready.borrow_mut().insert(place, own);
+            current.suspend(self);
         }
-        current.suspend(self);
+    }
+
+    /// The same, but the one that runs leaves the ring until it is put back.
+    pub(crate) fn switch_and_pause(&'static self, current: &Core, next: &Core) {
+        self.turn_to(next);
+        current.pause(self);
+    }
+
+    /// Turns the ring until `next` comes first, and says at which place the one that runs belongs; `None`
+    /// if `next` is on its way already, since it has only lent its turn.
+    fn turn_to(&self, next: &Core) -> Option<usize> {
+        if let Some(at) = self.position(next) {
+            let mut ready = self.ready.borrow_mut();
+            ready.rotate_left(at);
+            return Some(ready.len() - at);
+        }
+        // It has not begun, or waits, or is paused.
+        let is_out = next.wake.wake_at_home() || next.wake.resume_paused();
+        is_out.then(|| {
+            self.queue_first(next);
+            1
+        })
     }
 
     // Running the others ------------------------------------------------------------------------
@@ -295,12 +308,6 @@ impl Local {
             _ => unsafe { self.queue(NonNull::from(core)) },
         }
     }
-}
-
-/// Ends the wait or the pause of `core`, or its not having begun; `false` if it is on its way already,
-/// because it runs.
-fn core_is_ready(core: &Core) -> bool {
-    core.wake.wake_at_home() || core.wake.resume_paused()
 }
 
 /// A call that runs the others. Taken back when it is over, also by unwinding.

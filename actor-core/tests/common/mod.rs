@@ -5,6 +5,7 @@
     reason = "each test file uses a part of what is shared"
 )]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Once};
@@ -41,6 +42,45 @@ pub fn run_within<T: Send + 'static>(
         "the program has failed; see above"
     );
     told.try_recv().expect("main has sent its result")
+}
+
+/// Runs `main` as a program with the workers to itself: what others have ready would be drained too.
+pub fn alone<T: Send + 'static>(main: impl FnOnce() -> T + Send + 'static) -> T {
+    static ALONE: parking_lot::Mutex<()> = parking_lot::Mutex::new(());
+    let _alone = ALONE.lock();
+    run(main)
+}
+
+/// What has happened, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<parking_lot::Mutex<Vec<&'static str>>>);
+
+impl Log {
+    pub fn add(&self, what: &'static str) {
+        self.0.lock().push(what);
+    }
+
+    pub fn take(&self) -> String {
+        mem::take(&mut *self.0.lock()).join(" ")
+    }
+
+    /// A tasklet that says its name.
+    pub fn says(&self, name: &'static str) -> JoinHandle<()> {
+        let log = self.clone();
+        Tasklet::spawn(move || log.add(name))
+    }
+}
+
+/// Runs `main` where panics are forwarded, and gives what `dispatch` panicked with.
+pub fn forwarding(main: impl FnOnce() + Send + 'static) -> Option<String> {
+    finish(move || {
+        let run = || Runtime::builder().forward_panics(true).dispatch(main);
+        let payload = catch_unwind(AssertUnwindSafe(run)).err()?;
+        Some(match payload.downcast::<&str>() {
+            Ok(text) => text.to_string(),
+            Err(payload) => *payload.downcast::<String>().expect("a text"),
+        })
+    })
 }
 
 /// Starts the runtime that all tests of the process share.
