@@ -338,6 +338,9 @@ pub use actor_core::{Generator, Yielder, call};
 // Deadlines.
 pub use actor_core::{FromTimeout, Timer, timeout};
 
+// What the system tells.
+pub use actor_core::{Signal, SignalSubscription, subscribe_signals};
+
 // What can go wrong.
 pub use actor_core::{
     BlockOnThreadError, BoxError, CallError, Deadlock, JoinError, Outcome, Panic, ReceiveError,
@@ -345,28 +348,56 @@ pub use actor_core::{
 };
 
 pub use actor_core::{channel, reactor, sync, time};
+pub use actor_io::{fs, process};
 
-/// All of [`std::io`], and streams with buffers.
+/// All of [`std::io`], streams with buffers, and standard streams that block the tasklet and not the
+/// thread.
 ///
-/// One `use concurrence::io;` serves for both. [`Lines`](io::Lines) and [`Split`](io::Split) are
-/// those of [`BufferedStream`](io::BufferedStream), not the iterators of [`std::io::BufRead`].
+/// One `use concurrence::io;` serves for all. [`Lines`](io::Lines) and [`Split`](io::Split) are
+/// those of [`BufferedStream`](io::BufferedStream), not the iterators of [`std::io::BufRead`]; and
+/// [`stdin`](io::stdin), [`stdout`](io::stdout) and [`stderr`](io::stderr) are not `std`'s.
 pub mod io {
     pub use std::io::*;
 
     pub use actor_io::{
-        BufferedReader, BufferedStream, BufferedWriter, DEFAULT_CAPACITY, DEFAULT_MAX_LINE,
-        LineTooLong, Lines, Split,
+        BufferedReader, BufferedStream, BufferedWriter, Console, DEFAULT_CAPACITY,
+        DEFAULT_MAX_LINE, Descriptor, LineTooLong, Lines, Split, Stderr, StderrLock, Stdin,
+        StdinLines, StdinLock, Stdout, StdoutLock, stderr, stdin, stdout, wait_readable,
+        wait_writable,
     };
 }
 
 /// Sockets that block the tasklet and not the thread, servers and clients.
+///
+/// The sockets have the names of those of [`std::net`] and [`std::os::unix::net`], whose addresses are
+/// here as well; so for much code `use concurrence::net` instead is all it takes.
+/// [`unix::SocketAddr`](net::unix::SocketAddr) is the address of a Unix socket.
 pub mod net {
-    pub use actor_io::{Incoming, TcpListener, TcpStream, ToAddrs};
+    pub use std::net::{
+        AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4,
+        SocketAddrV6, ToSocketAddrs,
+    };
+
+    pub use actor_io::{
+        DatagramSocket, Endpoint, Family, Incoming, Internet, Listener, Received, Stream,
+        TcpListener, TcpStream, ToAddrs, UdpSocket, Unix, UnixDatagram, UnixListener, UnixStream,
+        copy, copy_bidirectional, send_file,
+    };
+    /// What [`std::os::unix::net`] has, by the same names.
+    pub mod unix {
+        pub use std::os::unix::net::SocketAddr;
+
+        pub use actor_io::{UnixDatagram, UnixListener, UnixStream};
+
+        /// The connections of a [`UnixListener`].
+        pub type Incoming<'a> = actor_io::Incoming<'a, actor_io::Unix>;
+    }
     pub use actor_net::{
         Attempt, Codec, ConnectError, Connection, ConnectionError, Connector, ConnectorBuilder,
         DEFAULT_BACKLOG, DEFAULT_LINGER, DEFAULT_MAX_FRAME, DEFAULT_OUTBOX_BYTES,
         DEFAULT_OUTBOX_MESSAGES, Frame, FrameTooLong, LengthCodec, Line, LineCodec, Server,
-        ServerBuilder, ServerHandle, Truncated,
+        ServerBuilder, ServerHandle, TelnetCodec, TelnetFilter, TelnetReader, TelnetStream,
+        TelnetWriter, Truncated,
     };
 }
 

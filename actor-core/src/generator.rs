@@ -433,6 +433,13 @@ impl Meeting {
         }
     }
 
+    /// The consumer's change of the state, unless that is another one.
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.state
+            .compare_exchange(from, to, SeqCst, Relaxed)
+            .is_ok()
+    }
+
     /// Whether the producer is to go on.
     #[inline(always)]
     fn is_wanted(&self) -> bool {
@@ -469,7 +476,7 @@ impl Meeting {
         // The usual case without the steps that any wait may need: the consumer is on this thread, and
         // lets this tasklet go on when it wants the next.
         // SAFETY: the tasklet itself.
-        if unsafe { me.home_state() }.scope.get().is_none() {
+        if unsafe { me.home_state() }.scope.get().is_none() && !me.must_not_block() {
             me.park(local, Waiting::Demand);
             me.check_kill(local);
         }
@@ -581,14 +588,16 @@ impl<T> Generator<T> {
         unsafe { giver.as_ref() }.wake.is_parked().then_some(giver)
     }
 
-    /// Takes the element that has been given, if one has.
+    /// Takes the element that has been given, if one has; also if the end has come since.
     fn take(&mut self) -> Option<T> {
-        if self.meeting.state.load(Acquire) != GIVEN {
+        let state = self.meeting.state.load(Acquire);
+        if state != GIVEN && state != ENDED {
             return None;
         }
         // SAFETY: not wanted any more, and this is the consumer.
         unsafe { self.slot.exchange(&mut self.ready) };
-        self.meeting.state.store(IDLE, Relaxed);
+        // The producer may come to its end at any moment, where it runs elsewhere; that must stay.
+        let _ = self.meeting.change(GIVEN, IDLE);
         self.ready.pop_front()
     }
 
@@ -596,10 +605,9 @@ impl<T> Generator<T> {
     #[cold]
     fn wait(&mut self) -> Option<T> {
         let meeting = &*self.meeting;
-        if meeting.state.load(Acquire) == IDLE {
-            // What the wait list of the consumer asks for is that its entry there comes before its look;
-            // what the producer needs is that this comes before the wake-up.
-            meeting.state.store(WANTED, SeqCst);
+        // What the wait list of the consumer asks for is that its entry there comes before its look; what
+        // the producer needs is that this comes before the wake-up. And its end must stay, as above.
+        if meeting.change(IDLE, WANTED) {
             self.core.wake_up();
             let deputy = meeting.remote_deputy.lock().clone();
             if let Some(deputy) = deputy {
@@ -703,10 +711,12 @@ impl<T> Drop for Generator<T> {
         if self.over || self.core.has_ended() {
             return;
         }
+        // Dropped after all that follows: a destructor of an element may panic.
+        let mut left = VecDeque::new();
         self.meeting.abandoned.store(true, SeqCst);
         if self.meeting.state.load(Acquire) != WANTED {
             // SAFETY: not wanted, and this is the consumer.
-            unsafe { self.slot.exchange(&mut VecDeque::new()) };
+            unsafe { self.slot.exchange(&mut left) };
         }
         self.core.mark_killed();
         match block::here() {

@@ -92,6 +92,7 @@ pub use outcome::Outcome;
 pub use pool::{BlockOnThreadError, DEFAULT_POOL_THREADS, block_on_thread, try_block_on_thread};
 pub use recursion::call;
 pub use reply::ReplyTo;
+pub use runtime::signals::{Signal, SignalSubscription, subscribe_signals};
 pub use runtime::{
     DEFAULT_GRACE, DEFAULT_HOLD_WARNING, DEFAULT_STACK_SIZE, Runtime, RuntimeBuilder, dispatch,
     is_shutting_down, quit,
@@ -118,7 +119,9 @@ pub mod __private {
     use crate::envelope::Envelope;
     use crate::exit;
     pub use crate::matching::Slot;
+    pub use crate::pool::PoolBusy;
     use crate::reply::wait_for_reply;
+    pub use crate::runtime::signals::Unblocked;
     use crate::waiter::{ThreadParker, Waiter};
     use crate::{Actor, Addr, CallError, ExitReason, Message, Pid};
 

@@ -200,6 +200,25 @@ pub(crate) fn threads() -> usize {
     POOL.state.lock().threads
 }
 
+/// Work on a thread that is not one of the pool's, and counts as one all the same, until this is dropped.
+#[derive(Debug)]
+pub struct PoolBusy(());
+
+impl PoolBusy {
+    /// Begins it.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        POOL.unfinished.fetch_add(1, Ordering::SeqCst);
+        PoolBusy(())
+    }
+}
+
+impl Drop for PoolBusy {
+    fn drop(&mut self) {
+        POOL.count_out();
+    }
+}
+
 /// Why there is no result.
 enum Refusal {
     Interrupted(Interrupt),

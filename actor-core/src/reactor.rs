@@ -228,8 +228,49 @@ impl Source {
     pub fn new(fd: impl Into<OwnedFd>) -> io::Result<Source> {
         let fd = fd.into();
         set_nonblocking(&fd)?;
+        Ok(Source::as_is(fd))
+    }
+
+    /// Takes over a descriptor as it is, for operations that never block the thread by themselves.
+    ///
+    /// Whether a descriptor blocks is a flag of the *open file description*, which is shared with those
+    /// who have a duplicate: to change it for a pipe or a terminal that was inherited changes it for other
+    /// processes too. Who takes such a descriptor over leaves the flag alone, and asks with each operation
+    /// not to wait (`MSG_DONTWAIT`, `RWF_NOWAIT`), or only [waits](Self::wait) here.
+    ///
+    /// ```
+    /// use actor_core::reactor::{Direction, Source};
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (near, mut far) = UnixStream::pair()?;
+    /// let source = Source::as_is(near.try_clone()?);
+    /// far.write_all(b"x")?;
+    /// source.wait(Direction::Read, None)?;
+    /// // A read of the duplicate would wait, if there were nothing to read.
+    /// assert_eq!((&near).read(&mut [0; 8])?, 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn as_is(fd: impl Into<OwnedFd>) -> Source {
+        Source {
+            fd: Some(fd.into()),
+            readiness: Arc::new(Readiness::new()),
+        }
+    }
+
+    /// For waiting on a descriptor that belongs to others: leaves it as blocking as it is, and looks after
+    /// a duplicate. Operations other than [`wait`](Self::wait) may block the thread.
+    ///
+    /// ```
+    /// use actor_core::reactor::{Direction, Source};
+    ///
+    /// let (_reader, writer) = std::io::pipe()?;
+    /// Source::foreign(&writer)?.wait(Direction::Write, None)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn foreign(fd: impl AsFd) -> io::Result<Source> {
         Ok(Source {
-            fd: Some(fd),
+            fd: Some(fd.as_fd().try_clone_to_owned()?),
             readiness: Arc::new(Readiness::new()),
         })
     }

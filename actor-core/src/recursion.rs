@@ -4,6 +4,7 @@ use std::any::{Any, type_name};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
+use std::sync::{Arc, Weak};
 use std::thread::panicking;
 
 use crate::block::{self, Here, Interrupt, Killed, Wait, Waiting};
@@ -42,8 +43,10 @@ use crate::{ExitReason, SpawnError};
 /// It is as near to a plain call as can be. `f` runs at once, before others that are ready, and may borrow
 /// from the caller, who always waits for its end. A panic in it goes on in the caller. The deadlines of
 /// [`timeout`](crate::timeout()) blocks around the call hold inside, and an expiry that unwinds goes on to
-/// the edge of its block. If the caller is killed, the kill is raised inside, and goes on in the
-/// caller; where the caller is [shielded](crate::Tasklet::shield), so is `f`. A stop is passed on.
+/// the edge of its block. If the caller is killed, or an error is [raised](crate::Tasklet::raise) in it,
+/// that is raised inside, and goes on in the caller; where the caller is
+/// [shielded](crate::Tasklet::shield), so is `f`, and where it must not wait
+/// ([`BlockTrap`](crate::BlockTrap)), nor must `f`. A stop is passed on.
 ///
 /// What differs: in `f`, [`Tasklet::current`](crate::Tasklet::current) is the new tasklet, a child of the
 /// caller, with a mailbox and locals of its own. Killing that one kills the caller as well.
@@ -87,7 +90,7 @@ where
             if core.is_to_unwind() {
                 // Killed before its first run.
                 drop(f);
-                block::raise_kill();
+                core.end_before_start();
             }
             f()
         }));
@@ -138,6 +141,7 @@ struct Surroundings {
     scope: Option<Scope>,
     answer_by: Option<std::time::Instant>,
     is_shielded: bool,
+    must_not_block: bool,
 }
 
 impl Surroundings {
@@ -150,6 +154,7 @@ impl Surroundings {
             scope: timeout::scope(),
             answer_by: block::answer_by(),
             is_shielded: block::current().is_some_and(|core| shields(core) > 0),
+            must_not_block: block::current().is_some_and(Core::must_not_block),
         }
     }
 
@@ -159,6 +164,7 @@ impl Surroundings {
         let state = unsafe { core.home_state() };
         state.scope.set(self.scope);
         state.answer_by.set(self.answer_by);
+        state.block_trap.set(self.must_not_block);
         if self.is_shielded {
             core.shield();
         }
@@ -186,10 +192,33 @@ fn run(core: &Core) {
         _ => core.wake_up(),
     }
     if !core.has_ended() {
-        // Deadlines hold for what is called, which has them; and for this it is too late.
-        timeout::with(None, || wait_for_end(core));
+        // Deadlines and the block trap hold for what is called, which has them; and for this it is too
+        // late.
+        timeout::with(None, || match block::current() {
+            Some(me) => {
+                // SAFETY: the tasklet itself.
+                let trap = unsafe { &me.home_state().block_trap };
+                let trapped = trap.replace(false);
+                *me.called.lock() = Some(Arc::downgrade(&core.strong()));
+                wait_for_end(core);
+                *me.called.lock() = None;
+                trap.set(trapped);
+            }
+            None => wait_for_end(core),
+        });
     }
     mem::forget(no_return);
+}
+
+/// Who runs in the place of `core`, as far down as it has called others and waits for them.
+pub(crate) fn innermost(mut core: Arc<Core>) -> Arc<Core> {
+    loop {
+        let called = core.called.lock().as_ref().and_then(Weak::upgrade);
+        match called {
+            Some(called) => core = called,
+            None => return core,
+        }
+    }
 }
 
 /// Waits for the end of a call, and passes on what reaches the caller.
@@ -204,8 +233,12 @@ fn wait_for_end(core: &Core) {
     let mut told_of_stop = false;
     let look = move || {
         if let Some(me) = me {
-            if may_be_killed && me.is_killed_itself() && !mem::replace(&mut told_of_kill, true) {
-                core.kill();
+            if may_be_killed && me.is_killed_itself() {
+                if !mem::replace(&mut told_of_kill, true) {
+                    core.kill();
+                }
+            } else if may_be_killed && me.is_called_off() {
+                me.pass_raises_on(core);
             }
             if me.is_asked_to_stop() && !mem::replace(&mut told_of_stop, true) {
                 core.stop();

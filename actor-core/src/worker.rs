@@ -775,6 +775,9 @@ impl Local {
     #[inline]
     fn resume(&self, core: NonNull<Core>) {
         self.turns.set(0);
+        if hooks::are_observing() {
+            self.begin_stretch();
+        }
         // SAFETY: it came from the run queue, so it lives.
         self.shared
             .activity
@@ -789,7 +792,8 @@ impl Local {
     /// the two change places without the driver and the run queue.
     ///
     /// Meanwhile the caller stands in no queue, so it must not have been the one that is resumed, and
-    /// whoever wakes it has it look again when it is back.
+    /// whoever wakes it has it look again when it is back. What the other does counts against the meter of
+    /// the caller's stretch.
     ///
     /// # Safety
     ///
@@ -802,11 +806,11 @@ impl Local {
         holder.store(unsafe { core.as_ref() }.pid.0, Ordering::Relaxed);
         // SAFETY: it lives, and does not run.
         unsafe { self.descend(core) };
+        if hooks::are_observing() {
+            self.tell_of_switch(Some(me));
+        }
         self.current
             .store(ptr::from_ref(me).cast_mut(), Ordering::Relaxed);
-        if hooks::are_observing() {
-            hooks::switch(&self.last, Some(me));
-        }
         holder.store(mine, Ordering::Relaxed);
     }
 
@@ -822,8 +826,7 @@ impl Local {
         let tasklet = unsafe { core.as_ref() };
         tasklet.wake.resumed();
         if hooks::are_observing() {
-            self.begin_stretch();
-            hooks::switch(&self.last, Some(tasklet));
+            self.tell_of_switch(Some(tasklet));
         }
         self.current.store(core.as_ptr(), Ordering::Relaxed);
         // SAFETY: this is the home thread, and the tasklet does not run.
@@ -835,6 +838,13 @@ impl Local {
             self.shared.tasklets.fetch_sub(1, Ordering::Relaxed);
             self.stacks.keep(stack);
         }
+    }
+
+    /// Tells the hook who runs next. It is called outside any tasklet, also where one visits another.
+    #[cold]
+    fn tell_of_switch(&self, next: Option<&Core>) {
+        self.current.store(ptr::null_mut(), Ordering::Relaxed);
+        hooks::switch(&self.last, next);
     }
 
     /// Waits until there is something to do, and sees to it.
@@ -955,7 +965,7 @@ pub(crate) fn drive(local: &'static Local) -> ! {
             }
         }
         if hooks::are_observing() {
-            hooks::switch(&local.last, None);
+            local.tell_of_switch(None);
         }
         local.sleep();
         local.run_due();

@@ -15,7 +15,8 @@ use actor_core::channel::{
 };
 use actor_core::sync::Event;
 use actor_core::{
-    Actor, Addr, Context, Handler, JoinHandle, Message, Pid, Tasklet, TimedOut, timeout,
+    Actor, Addr, Context, Handler, JoinHandle, Message, Pid, Tasklet, TimedOut, catch_raised,
+    timeout,
 };
 use common::{
     Count, Gate, OnDrop, PATIENCE, SHORT, assert_killed, join, let_short_pass, promptly, random,
@@ -1393,5 +1394,23 @@ fn selects_lose_nothing_between_workers() {
             "{}",
             received.len()
         );
+    });
+}
+
+/// One that has been called off may well go on with its handle: its end is not the channel's.
+#[test]
+fn whoever_takes_a_raised_error_can_be_sent_to_again() {
+    run(|| {
+        let channel = Channel::new();
+        drop(channel.clone());
+        let own = channel.clone();
+        let receiver = Tasklet::spawn(move || {
+            let raised = catch_raised::<std::fmt::Error, _>(|| own.receive());
+            (raised.is_err(), own.receive().ok())
+        });
+        Tasklet::schedule();
+        receiver.raise_later(std::fmt::Error).unwrap();
+        assert_eq!(channel.send(7), Ok(()));
+        assert_eq!(join(receiver), (true, Some(7)));
     });
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -783,5 +784,86 @@ fn one_that_may_be_ahead_can_change_workers_and_be_used_from_threads() {
                 numbers
             });
         }
+    });
+}
+
+#[test]
+fn one_that_was_spawned_paused_begins_with_the_first_next() {
+    run(|| {
+        let paused = Tasklet::builder().paused(true).generator(|out| out.give(7));
+        assert!(paused.unwrap().eq([7]));
+    });
+}
+
+/// Panics when it is dropped.
+struct Fragile(bool);
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert!(!self.0, "broken");
+    }
+}
+
+#[test]
+fn a_generator_ends_though_an_element_panics_when_it_is_dropped() {
+    run(|| {
+        let (ended, gate) = (Count::new(), Gate::new());
+        let (counts, passes) = (ended.clone(), gate.clone());
+        let mut fragile = Generator::new(move |out| {
+            let _ended = OnDrop::new(move || _ = counts.up());
+            passes.pass();
+            out.give(Fragile(true));
+        });
+        let late = timeout(SHORT, || fragile.next().map(mem::forget));
+        assert_eq!(late, None);
+        gate.open();
+        let inner = Tasklet::current().children().remove(0);
+        wait_until_it_waits(&inner, "next element is wanted");
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(fragile)));
+        assert!(dropped.is_err(), "there was an element");
+        wait_until(|| ended.get() == 1);
+    });
+}
+
+#[test]
+fn a_thousand_nest() {
+    run(|| {
+        let ended = Count::new();
+        let nest = (0..1000).fold(
+            Generator::new(|out| (0..3).for_each(|n| out.give(n))),
+            |inner, _| {
+                let counts = ended.clone();
+                Generator::new(move |out| {
+                    let _ended = OnDrop::new(move || _ = counts.up());
+                    inner.for_each(|n: u32| out.give(n + 1));
+                })
+            },
+        );
+        let me = Tasklet::current();
+        let mut nest = nest.inspect(|_| assert_eq!(Tasklet::current(), me));
+        assert_eq!(nest.next(), Some(1000));
+        assert_eq!(ended.get(), 0);
+        drop(nest);
+        wait_until(|| ended.get() == 1000);
+    });
+}
+
+#[test]
+fn what_was_given_stays_given_when_the_inner_code_ends_first() {
+    run(|| {
+        let gate = Gate::new();
+        let passes = gate.clone();
+        let mut late = Generator::new(move |out| {
+            passes.pass();
+            let _: Option<()> = timeout(SHORT, || {
+                out.give(7);
+                Some(())
+            });
+        });
+        let inner = Tasklet::current().children().remove(0);
+        assert_eq!(timeout(SHORT, || late.next().map(drop::<u32>)), None);
+        gate.open();
+        inner.wait();
+        assert_eq!((late.next(), late.next()), (Some(7), None));
     });
 }

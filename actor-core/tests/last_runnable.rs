@@ -9,7 +9,8 @@ use std::{env, thread};
 use actor_core::channel::{Channel, ReceiveError, Select, SelectError, SendError};
 use actor_core::sync::Event;
 use actor_core::{
-    CallError, JoinError, Message, Placement, Runtime, Tasklet, block_on_thread, match_message,
+    CallError, JoinError, Message, Placement, Runtime, Signal, Tasklet, block_on_thread, call,
+    match_message, subscribe_signals, timeout,
 };
 
 extern crate actor_core as concurrence;
@@ -113,6 +114,18 @@ const CASES: &[Case] = &[
             });
             assert_eq!(blocked.call(Ask), Err(CallError::Deadlock));
             blocked.stop();
+        });
+    }),
+    ("a signal comes first", || {
+        dispatch(2, || {
+            let waits = Tasklet::spawn(|| {
+                Tasklet::receive_one().is_ok_and(|message| message.is::<Signal>())
+            });
+            subscribe_signals([Signal::USR2], &*waits).unwrap();
+            let kill = "sleep 0.1; kill -USR2 $PPID";
+            let mut killer = Command::new("sh").args(["-c", kill]).spawn().unwrap();
+            assert!(waits.join().unwrap());
+            killer.wait().unwrap();
         });
     }),
     ("a timer comes first", || {
@@ -248,6 +261,49 @@ const CASES: &[Case] = &[
                 assert_eq!(back.receive().unwrap(), n);
             }
             echo.join().unwrap();
+        });
+    }),
+    ("once more, after another worker has found one", || {
+        dispatch(2, || {
+            let other = Placement::Worker(1 - Tasklet::current().worker());
+            let sleeper = Tasklet::builder().placement(other);
+            // So that the other worker is the last to lie down.
+            let _ = sleeper.spawn(|| Tasklet::sleep(LONG)).unwrap();
+            for _ in 0..3 {
+                assert!(matches!(
+                    Channel::<u8>::new().clone_of_itself().receive(),
+                    Err(ReceiveError::Deadlock)
+                ));
+            }
+        });
+    }),
+    ("in a call", || {
+        dispatch(2, || {
+            let receive = || Channel::<u8>::new().clone_of_itself().receive();
+            let received = call(|| call(receive)).unwrap().unwrap();
+            assert!(matches!(received, Err(ReceiveError::Deadlock)));
+            assert!(matches!(receive(), Err(ReceiveError::Deadlock)));
+        });
+    }),
+    ("a call that waits for the stop", || {
+        dispatch(2, || {
+            let stop = format!("sleep 0.2; kill -TERM {}", std::process::id());
+            let mut child = Command::new("sh").args(["-c", &stop]).spawn().unwrap();
+            call(|| Tasklet::receive().count()).unwrap();
+            child.wait().unwrap();
+        });
+    }),
+    ("a thread of the pool on whom nobody waits any more", || {
+        dispatch(2, || {
+            let late = timeout(LONG, || -> Option<()> {
+                block_on_thread(|| thread::sleep(3 * LONG));
+                Some(())
+            });
+            assert!(late.is_none());
+            assert!(matches!(
+                Channel::<u8>::new().clone_of_itself().receive(),
+                Err(ReceiveError::Deadlock)
+            ));
         });
     }),
 ];

@@ -3,10 +3,13 @@
 mod common;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
 
+use actor_core::channel::{Channel, ReceiveError};
 use actor_core::sync::Event;
 use actor_core::{
-    Actor, Addr, Context, Handler, JoinError, Message, SpawnError, Tasklet, call, timeout,
+    Actor, Addr, BlockTrap, Context, Handler, JoinError, Message, SpawnError, Tasklet, call,
+    catch_raised, timeout,
 };
 use common::*;
 
@@ -308,3 +311,73 @@ fn while_unwinding_it_is_a_plain_call() {
         assert_eq!(said.get(), 1);
     });
 }
+
+#[test]
+fn the_block_trap_holds_inside() {
+    run(|| {
+        let channel = Channel::new();
+        let sender = channel.clone();
+        let sends = Tasklet::spawn(move || {
+            Tasklet::sleep(SHORT);
+            while sender.try_send(1).is_err() {
+                Tasklet::sleep(SHORT);
+            }
+        });
+        let trap = BlockTrap::set();
+        let receiver = channel.clone();
+        let received = call(|| call(move || receiver.receive())).unwrap().unwrap();
+        assert!(matches!(received, Err(ReceiveError::WouldBlock)));
+        // What gives way, and does not wait, is no matter to it.
+        call(Tasklet::schedule).unwrap();
+        drop(trap);
+        assert_eq!(call(move || channel.receive()).unwrap().unwrap(), 1);
+        join(sends);
+    });
+}
+
+#[test]
+fn a_trap_set_below_is_no_trap_above() {
+    run(|| {
+        call(|| assert!(!Tasklet::set_block_trap(true))).unwrap();
+        assert!(!Tasklet::set_block_trap(false));
+    });
+}
+
+#[test]
+fn an_error_raised_in_the_caller_is_raised_inside() {
+    run(|| {
+        let (tell, told) = mpsc::channel();
+        let caller = Tasklet::spawn(move || {
+            catch_raised::<Enough, ()>(|| {
+                call(|| {
+                    call(|| {
+                        let _tell = OnDrop::new(move || tell.send(()).unwrap());
+                        Event::new().wait();
+                    })
+                })
+                .unwrap()
+                .unwrap();
+            })
+        });
+        wait_until(|| {
+            caller
+                .children()
+                .iter()
+                .any(|child| child.children().iter().any(Tasklet::is_blocked))
+        });
+        caller.raise(Enough).unwrap();
+        assert_eq!(join(caller), Err(Enough));
+        told.try_recv().unwrap();
+    });
+}
+
+#[derive(Debug, PartialEq)]
+struct Enough;
+
+impl std::fmt::Display for Enough {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("enough")
+    }
+}
+
+impl std::error::Error for Enough {}

@@ -1,25 +1,17 @@
 //! From what users write to socket addresses.
 
 use std::io;
-use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, ToSocketAddrs};
-
-use actor_core::sync::Event;
-use actor_core::{BlockOnThreadError, Tasklet, TimedOut, try_block_on_thread};
-use parking_lot::Mutex;
+use crate::resolve::look_up;
 
 /// What can be listened on or connected to: an address, several, or a name that stands for them.
 ///
-/// Implemented for what implements [`ToSocketAddrs`], with the same meaning. The difference is where
-/// a name is looked up. The system's resolver blocks its thread, for seconds when a name server is
-/// down, and wants more stack than a tasklet has; so a tasklet that needs it waits for a thread of
-/// the [pool](actor_core::block_on_thread) instead, and a plain thread for one of its own. In both
-/// places a [`timeout`](actor_core::timeout) ends the wait, with an error of the kind
-/// [`TimedOut`](io::ErrorKind::TimedOut), while the resolver goes on in the background until it gives
-/// up by itself. Literal addresses are parsed on the spot.
+/// Implemented for what implements [`ToSocketAddrs`](std::net::ToSocketAddrs), with the same meaning. The
+/// difference is where a name is looked up: as by [`resolve`](crate::resolve()), so that only the calling
+/// tasklet waits, and a [`timeout`](actor_core::timeout) around it ends the wait with an error of the kind
+/// [`TimedOut`](io::ErrorKind::TimedOut). Other errors hold a [`ResolveError`](crate::ResolveError).
+/// Literal addresses are parsed on the spot.
 ///
 /// It can be implemented for other sources of addresses. What would block there belongs into
 /// [`block_on_thread`](actor_core::block_on_thread) too.
@@ -55,49 +47,28 @@ pub trait ToAddrs {
     fn to_addrs(&self) -> io::Result<Vec<SocketAddr>>;
 }
 
-/// Asks the system's resolver, on another thread than the caller's, who may run out of patience.
-fn look_up(name: impl ToSocketAddrs + Send + 'static) -> io::Result<Vec<SocketAddr>> {
-    elsewhere(move || name.to_socket_addrs().map(Iterator::collect))
-}
-
-/// Runs `f` on another thread. The error is that of the waiting, or what `f` returns.
-fn elsewhere<T, F>(f: F) -> io::Result<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> io::Result<T> + Send + 'static,
-{
-    if Tasklet::try_current().is_some() {
-        return match try_block_on_thread(f) {
-            Ok(result) => result,
-            Err(BlockOnThreadError::Timeout) => Err(TimedOut.into()),
-            Err(error) => Err(error.into()),
-        };
-    }
-    // The pool runs what a plain thread asks of it on that very thread.
-    let result = Arc::new((Event::new(), Mutex::new(None)));
-    let thread = thread::Builder::new().name("resolver".to_owned());
-    thread.spawn({
-        let result = Arc::clone(&result);
-        move || {
-            let (done, value) = &*result;
-            *value.lock() = Some(f());
-            done.set();
-        }
-    })?;
-    let (done, value) = &*result;
-    // Without a limit of its own, but unlike `wait` it has an error to give.
-    done.wait_timeout(Duration::MAX)?;
-    let value = value.lock().take();
-    value.unwrap_or_else(|| Err(io::Error::other("the look-up has ended without a result")))
-}
-
 impl ToAddrs for str {
     fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         match self.parse() {
             Ok(literal) => Ok(vec![literal]),
-            Err(_) => look_up(self.to_owned()),
+            Err(_) => {
+                let (host, port) = host_and_port(self).ok_or_else(malformed)?;
+                look_up(host, port)
+            }
         }
     }
+}
+
+fn host_and_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    Some((host, port.parse().ok()?))
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "the address is not of the form host:port",
+    )
 }
 
 impl ToAddrs for String {
@@ -109,10 +80,7 @@ impl ToAddrs for String {
 impl ToAddrs for (&str, u16) {
     fn to_addrs(&self) -> io::Result<Vec<SocketAddr>> {
         let (host, port) = *self;
-        match host.parse::<IpAddr>() {
-            Ok(literal) => Ok(vec![SocketAddr::new(literal, port)]),
-            Err(_) => look_up((host.to_owned(), port)),
-        }
+        look_up(host, port)
     }
 }
 
@@ -185,40 +153,4 @@ pub(crate) fn first_of<T>(
             "the name resolved to no address",
         )
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::process::ExitCode;
-    use std::sync::mpsc;
-
-    use actor_core::{dispatch, timeout};
-
-    use super::*;
-
-    /// What a resolver does whose name server is down, until the gate is dropped.
-    fn hangs() -> (mpsc::Sender<()>, impl FnOnce() -> io::Result<()> + Send) {
-        let (gate, opened) = mpsc::channel();
-        (gate, move || opened.recv().map_err(io::Error::other))
-    }
-
-    fn check() {
-        let limit = Duration::from_millis(20);
-        let (_gate, hangs) = hangs();
-        let error = timeout(limit, || elsewhere(hangs)).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(error.get_ref().is_some_and(|inner| inner.is::<TimedOut>()));
-        let limit = Duration::from_secs(30);
-        assert_eq!(timeout(limit, || elsewhere(|| Ok(1))).unwrap(), 1);
-        let refused = timeout(limit, || {
-            elsewhere(|| Err::<(), _>(io::ErrorKind::NotFound.into()))
-        });
-        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::NotFound);
-    }
-
-    #[test]
-    fn a_look_up_that_hangs_can_be_abandoned() {
-        check();
-        assert_eq!(dispatch(check), ExitCode::SUCCESS);
-    }
 }

@@ -1,14 +1,16 @@
 //! Sockets and buffered streams that block the tasklet and not the thread.
 //!
-//! [`TcpListener`] and [`TcpStream`] have the names and the meaning of their namesakes in
-//! [`std::net`]. What differs is who waits: in a tasklet an operation that cannot go on at once
+//! [`TcpListener`], [`TcpStream`], [`UdpSocket`], [`UnixListener`], [`UnixStream`] and
+//! [`UnixDatagram`] have the names and the meaning of their namesakes in [`std::net`] and
+//! [`std::os::unix::net`]; a [`Descriptor`] is anything else that can be polled. What differs is who waits: in a tasklet an operation that cannot go on at once
 //! parks that tasklet alone, and its worker runs others meanwhile. On a plain thread the same
 //! operation blocks the thread. Each waiting operation ends early when its tasklet is killed, when
 //! an enclosing [`timeout`](actor_core::timeout) expires, or when the stream's own read or write
 //! timeout does.
 //!
 //! [`BufferedStream`] puts a reader of lines and a gathering writer on top, and splits into halves
-//! for two tasklets. [`ToAddrs`] is what can be listened on and connected to.
+//! for two tasklets. [`ToAddrs`] is what can be listened on and connected to; [`resolve()`] looks a name
+//! up.
 //!
 //! ```
 //! use std::io::{self, Write};
@@ -31,11 +33,33 @@
 
 mod addrs;
 mod buffered;
+mod console;
+mod copy;
+mod descriptor;
+pub mod fs;
 mod net;
+pub mod process;
+mod resolve;
 
 pub use addrs::ToAddrs;
 pub use buffered::{
     BufferedReader, BufferedStream, BufferedWriter, DEFAULT_CAPACITY, DEFAULT_MAX_LINE,
     LineTooLong, Lines, Split,
 };
-pub use net::{Incoming, TcpListener, TcpStream};
+pub use console::{
+    Console, Stderr, StderrLock, Stdin, StdinLines, StdinLock, Stdout, StdoutLock, stderr, stdin,
+    stdout,
+};
+pub use copy::{Endpoint, copy, copy_bidirectional, send_file};
+pub use descriptor::{Descriptor, wait_readable, wait_writable};
+pub use net::{
+    DatagramSocket, Family, Incoming, Internet, Listener, Received, Stream, TcpListener, TcpStream,
+    UdpSocket, Unix, UnixDatagram, UnixListener, UnixStream,
+};
+pub use resolve::{DEFAULT_RESOLVER_THREADS, ResolveError, Resolver, resolve};
+
+/// What the crates above this one are given. Not part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::net::{Attempts, connect_first};
+}

@@ -37,13 +37,31 @@ mod codec;
 mod connection;
 mod connector;
 mod server;
+mod telnet;
+#[cfg(feature = "tls")]
+pub mod tls;
+
+use std::io;
+
+use actor_core::TimedOut;
 
 pub use codec::{
     Codec, DEFAULT_MAX_FRAME, Frame, FrameTooLong, LengthCodec, Line, LineCodec, Truncated,
 };
 pub use connection::{Connection, ConnectionError};
+#[cfg(feature = "tls")]
+pub use connector::TlsConnector;
 pub use connector::{Attempt, ConnectError, Connector, ConnectorBuilder};
+#[cfg(feature = "tls")]
+pub use server::TlsServer;
 pub use server::{
     DEFAULT_BACKLOG, DEFAULT_LINGER, DEFAULT_OUTBOX_BYTES, DEFAULT_OUTBOX_MESSAGES, Server,
     ServerBuilder, ServerHandle,
 };
+pub use telnet::{TelnetCodec, TelnetFilter, TelnetReader, TelnetStream, TelnetWriter};
+
+/// Whether the runtime has ended an operation at its deadline. (The system itself gives up on a connection,
+/// too, after some minutes.)
+fn is_time_out(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<TimedOut>())
+}

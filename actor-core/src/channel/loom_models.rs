@@ -12,7 +12,7 @@ use loom::sync::atomic::AtomicBool;
 use loom::thread;
 
 use super::Preference;
-use super::rendezvous::{Member, Party, Received, Rendezvous, Sent};
+use super::rendezvous::{Claim, Member, Party, Received, Rendezvous, Sent};
 use super::select::model::{Lines, receiving, sending};
 
 type Meeting = Rendezvous<usize, Arc<Seat>>;
@@ -251,6 +251,77 @@ fn loom_channel_receiver_hears_of_the_last_other_handle() {
             drop(state);
         }
         leaves.join().unwrap();
+    });
+}
+
+/// A select that receives from either, until it is killed. The locks are taken in the same order by all.
+fn receive_from_either(a: &Meeting, b: &Meeting, seat: &Arc<Seat>) -> Option<usize> {
+    let (mut first, mut second) = (a.lock(), b.lock());
+    if let Some((item, peer)) = first.receive().or_else(|| second.receive()) {
+        drop((first, second));
+        peer.bell.notify();
+        return Some(item.unwrap());
+    }
+    let claim = Arc::new(Claim::new());
+    let arm = |arm| Member::arm(seat.clone(), claim.clone(), arm, 1);
+    let tickets = [first.join_receivers(arm(0)), second.join_receivers(arm(1))];
+    drop((first, second));
+    let killed = !seat.wait_until(|| claim.look(seat.killed.load(Relaxed)));
+    let met = claim.withdraw();
+    let left = [
+        a.lock().leave_receivers(tickets[0]),
+        b.lock().leave_receivers(tickets[1]),
+    ];
+    let mut received = None;
+    for (arm, left) in left.into_iter().enumerate() {
+        if let Received::Item(item) = left {
+            assert!(!killed, "nothing is given to one that unwinds");
+            assert_eq!(met, Some(arm), "the other arm has come to pass");
+            received = Some(item.unwrap());
+        }
+    }
+    assert_eq!(met.is_some(), received.is_some());
+    received
+}
+
+/// A select is killed while one sends to it, who may give up.
+#[test]
+fn loom_channel_kill_of_a_select() {
+    check(Some(3), || {
+        let (a, b) = (meeting(), meeting());
+        let seat = Seat::new();
+        let select = {
+            let (a, b, seat) = (a.clone(), b.clone(), seat.clone());
+            thread::spawn(move || receive_from_either(&a, &b, &seat))
+        };
+        let killer = thread::spawn(move || seat.kill());
+        let sent = send(&b, 7, &Seat::new(), Patience::Late);
+        killer.join().unwrap();
+        assert_eq!(select.join().unwrap(), sent.then_some(7));
+        assert_eq!((a.lock().balance(), b.lock().balance()), (0, 0));
+    });
+}
+
+/// A select is met at both channels at the same time, by two who wait: by one of them alone, and the other
+/// one goes on waiting, until it is killed.
+#[test]
+fn loom_channel_two_meet_a_select() {
+    check(Some(2), || {
+        let (a, b) = (meeting(), meeting());
+        let senders = [(a.clone(), 1), (b.clone(), 2)].map(|(meeting, value)| {
+            let seat = Seat::new();
+            let sender = {
+                let seat = seat.clone();
+                thread::spawn(move || send(&meeting, value, &seat, Patience::Endless))
+            };
+            (sender, seat)
+        });
+        let received = receive_from_either(&a, &b, &Seat::new()).unwrap();
+        for (arm, (sender, seat)) in senders.into_iter().enumerate() {
+            seat.kill();
+            assert_eq!(sender.join().unwrap(), received == arm + 1);
+        }
+        assert_eq!((a.lock().balance(), b.lock().balance()), (0, 0));
     });
 }
 

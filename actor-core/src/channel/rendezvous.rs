@@ -65,6 +65,13 @@ impl Claim {
         self.word.load(Acquire) == OPEN
     }
 
+    /// Whether the wait has ended by a meeting. One that `unwinds` if it has not will not look again, so
+    /// that ends its wait: whoever has found it waiting just before it was killed has met it, or does not.
+    pub(crate) fn look(&self, unwinds: bool) -> bool {
+        let met = if unwinds { self.withdraw() } else { self.met() };
+        met.is_some()
+    }
+
     /// The arm that was met.
     pub(crate) fn met(&self) -> Option<usize> {
         Some(self.word.load(Acquire)).filter(|word| *word < WITHDRAWN)
@@ -370,7 +377,7 @@ impl<T, P: Party> State<T, P> {
     }
 
     fn waiting_handles(&self) -> usize {
-        if self.arms == 0 {
+        if self.all_wait() {
             return self.waiting;
         }
         let senders = self.senders.iter().map(|(sender, _)| sender);

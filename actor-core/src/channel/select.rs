@@ -660,8 +660,9 @@ impl<'a, R> Lines<'a, R> {
                 None => Waiting::AnyPeer,
             };
             let wait = Wait::new(what, deadline).for_peer();
+            let me = block::current();
             let waited = block::wait_until(wait, || {
-                if claim.met().is_some() {
+                if claim.look(me.is_some_and(Core::is_to_unwind)) {
                     return Some(());
                 }
                 let owner = owner?;

@@ -5,7 +5,7 @@ mod overflow;
 pub(crate) mod panics;
 mod probe;
 pub(crate) mod program;
-mod signals;
+pub(crate) mod signals;
 pub(crate) mod threads;
 mod watchdog;
 
@@ -576,7 +576,7 @@ fn boot(settings: &Settings) -> Result<(), RuntimeError> {
     }
     // Before `may` starts threads: they inherit the mask, and its first coroutine installs the
     // fault handlers that ours must come after.
-    let blocked = signals::Blocked::new();
+    let blocked = signals::Blocked::at_start();
     overflow::save()?;
     substrate::configure(workers);
     worker::create(workers)?;

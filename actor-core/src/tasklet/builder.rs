@@ -243,7 +243,12 @@ impl TaskletBuilder {
         let packet = Packet::new();
         let body = body(f, packet.clone());
         let function = self.function.unwrap_or(type_name::<G>());
-        let core = self.launch_asleep(Name::Function(function), body, 0)?;
+        let core = TaskletBuilder {
+            // There is no handle to put it back with, and it begins when it is woken in any case.
+            paused: false,
+            ..self
+        }
+        .launch_asleep(Name::Function(function), body, 0)?;
         Ok((core, packet))
     }
 

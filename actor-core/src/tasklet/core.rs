@@ -99,6 +99,8 @@ pub(crate) struct Core {
     watchers: OnceLock<Watchers>,
     /// Whether word of linked ends comes as a message, and does not end it.
     pub(crate) traps_exits: AtomicBool,
+    /// What it has [called](crate::call) and waits for.
+    pub(crate) called: Mutex<Option<Weak<Core>>>,
     /// Whether it waits for an answer. Written on its home's thread.
     in_call: AtomicBool,
     /// Why it has ended.
@@ -193,6 +195,7 @@ impl Core {
             ignored: Mutex::default(),
             watchers: OnceLock::new(),
             traps_exits: AtomicBool::new(false),
+            called: Mutex::default(),
             in_call: AtomicBool::new(false),
             reason: OnceLock::new(),
             to_raise: Mutex::default(),
@@ -517,6 +520,21 @@ impl Core {
         Ok(())
     }
 
+    /// Has what is to be raised in this tasklet raised in `called` instead, for which it waits.
+    pub(crate) fn pass_raises_on(&self, called: &Core) {
+        let raises = {
+            let mut to_raise = self.to_raise.lock();
+            self.call_on(RAISED);
+            mem::take(&mut *to_raise)
+        };
+        for raise in raises {
+            if let Err(late) = called.add_raise(raise) {
+                let _ = self.add_raise(late);
+            }
+        }
+        called.wake_up();
+    }
+
     /// Whether it must run though it is paused: to unwind, or to react to a stop.
     pub(crate) fn must_run(&self) -> bool {
         self.flags.load(Ordering::Acquire) & (KILLED | RAISED | STOPPING) != 0
@@ -648,11 +666,11 @@ impl Core {
 
     // What the tasklet itself does --------------------------------------------------------------
 
-    /// Whether its next operation unwinds it. For the tasklet itself.
+    /// Whether its next operation unwinds it, which nobody takes back. For the tasklet itself.
     pub(crate) fn is_to_unwind(&self) -> bool {
         // SAFETY: the tasklet itself.
         let shields = unsafe { self.home_state() }.shields.get();
-        shields == 0 && self.is_killed_itself()
+        shields == 0 && (self.is_killed_itself() || self.flag(RAISED))
     }
 
     /// Whether it has been killed, and not one that it stood for before. For the tasklet itself.
@@ -785,10 +803,12 @@ impl Core {
     /// Lets the others run at an operation that could wait, or is taken out of the run queue there.
     #[cold]
     pub(crate) fn give_way(&self, local: &'static Local) {
-        if local.is_over_budget() && self.acting().is_none() {
+        if self.acting().is_some() {
+            self.yield_now(local);
+        } else if local.is_over_budget() {
             local.catch(self);
             self.suspend(local);
-        } else {
+        } else if !local.limits_stretches() {
             self.yield_now(local);
         }
     }

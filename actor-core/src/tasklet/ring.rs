@@ -297,7 +297,9 @@ impl Tasklet {
     /// ```
     pub fn run(&self) -> Result<(), RunError> {
         if let Some((local, current)) = self.reach()? {
-            local.switch_to(current, &self.core);
+            if !local.switch_to(current, &self.core) {
+                return Err(RunError::Blocked);
+            }
             current.check_kill(local);
         }
         Ok(())
@@ -637,7 +639,8 @@ impl From<RemoveError> for io::Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RunError {
-    /// It waits for something that has not come.
+    /// It waits for something that has not come; or for the caller, which runs for it (see
+    /// [`RemoveError::Current`]).
     Blocked,
     /// It has ended.
     Ended,

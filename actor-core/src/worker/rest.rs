@@ -17,10 +17,10 @@ use parking_lot::Mutex;
 use super::{Local, all};
 use crate::actor::surplus;
 use crate::runtime::program::Program;
-use crate::runtime::threads;
-use crate::{pool, worker};
+use crate::runtime::{signals, threads};
+use crate::{pool, recursion, worker};
 
-/// After what time a worker that waits in vain looks again whether other threads have ended.
+/// After what time a worker that waits in vain looks again whether other threads have ended, or come to rest.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Whether a worker lies, and how often it has got up.
@@ -53,7 +53,7 @@ impl Local {
         let Some(program) = Program::sole() else {
             return;
         };
-        let Some(main) = program.main_core() else {
+        let Some(main) = program.main_core().map(recursion::innermost) else {
             return;
         };
         // Its worker has written this before it lay down.
@@ -66,17 +66,20 @@ impl Local {
         // One at a time: the second one sees what the first one has begun.
         static LOOKING: Mutex<()> = Mutex::new(());
         let _looking = LOOKING.lock();
-        if !threads::are_all_ours() {
+        // Neither threads tell anybody when they have come to their end; and whoever has subscribed to
+        // signals waits for what comes from outside.
+        if signals::anybody_subscribed() || !threads::are_all_ours() || pool::is_busy() {
             self.arm_timer_for(Instant::now() + LOOK_AGAIN);
             return;
         }
         // A thread of the pool delivers its result first, and counts itself out then; so what it has
         // delivered is found by the look that follows.
-        if pool::is_busy() || !surplus::is_empty() || lying() != Some(before) {
+        if !surplus::is_empty() || lying() != Some(before) {
             return;
         }
-        // Nothing that runs here is on the way any more, and this worker is up again.
-        self.get_up();
+        // Nothing that runs here is on the way any more. This worker counts as having got up, so that
+        // nobody who has looked before finds the same; but it goes on to wait, and so lies.
+        self.shared.rest.0.fetch_add(2 * LYING, Ordering::SeqCst);
         worker::post(main.home, move |local| {
             // The one thing of ours that begins something by itself is a signal, which says so first.
             if !program.is_shutting_down() {

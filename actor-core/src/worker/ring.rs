@@ -77,9 +77,17 @@ impl Runs {
         operations & self.look_mask.get() == 0
     }
 
+    /// Whether it is put back by one of these calls: as its caller, or by the one to whom it is given.
     fn contains(&self, core: &Core) -> bool {
+        let is_caught = |run: &Run| {
+            run.caught
+                .as_ref()
+                .is_some_and(|caught| ptr::eq(&raw const **caught, core))
+        };
         let callers = self.callers.borrow();
-        callers.iter().any(|run| ptr::eq(run.caller.as_ptr(), core))
+        callers
+            .iter()
+            .any(|run| ptr::eq(run.caller.as_ptr(), core) || is_caught(run))
     }
 
     /// The innermost call has changed.
@@ -189,13 +197,15 @@ impl Local {
     }
 
     /// Switches from the tasklet that runs to another one of this worker, which is woken or put back if
-    /// need be, and turns the ring accordingly.
-    pub(crate) fn switch_to(&'static self, current: &Core, next: &Core) {
-        if let Some(place) = self.turn_to(next) {
+    /// need be, and turns the ring accordingly; `false` if the other one waits for the one that runs.
+    pub(crate) fn switch_to(&'static self, current: &Core, next: &Core) -> bool {
+        let place = self.turn_to(next);
+        if let Some(place) = place {
             let own = Some(NonNull::from(current));
             self.ready.borrow_mut().insert(place, own);
             current.suspend(self);
         }
+        place.is_some()
     }
 
     /// The same, but the one that runs leaves the ring until it is put back.
@@ -282,6 +292,12 @@ impl Local {
             // So that the next operation that could wait finds it.
             self.turns.set(self.turns.get().max(2));
         }
+    }
+
+    /// Whether there is a limit to each stretch, up to which nobody is made to give way: else a stretch would
+    /// end with the slice, and hardly ever be too long.
+    pub(crate) fn limits_stretches(&self) -> bool {
+        self.runs.meter.get().is_some_and(|meter| !meter.total)
     }
 
     /// Whether the tasklet that runs has done more than it may.

@@ -10,7 +10,7 @@ use std::io::{self, BufRead, IoSlice, Read, Write};
 pub use reader::{BufferedReader, Lines};
 pub use writer::BufferedWriter;
 
-use crate::net::TcpStream;
+use crate::net::{Family, Stream, TcpStream};
 
 /// How many bytes a reader or a writer buffers, unless a longer line needs more.
 ///
@@ -66,15 +66,15 @@ pub trait Split: Sized {
 }
 
 /// Both halves are handles of the one connection: it is closed when both have been dropped.
-impl Split for TcpStream {
-    type Reader = TcpStream;
-    type Writer = TcpStream;
+impl<F: Family> Split for Stream<F> {
+    type Reader = Stream<F>;
+    type Writer = Stream<F>;
 
-    fn split(self) -> (TcpStream, TcpStream) {
+    fn split(self) -> (Stream<F>, Stream<F>) {
         (self.handle(), self)
     }
 
-    fn unsplit(_reader: TcpStream, writer: TcpStream) -> TcpStream {
+    fn unsplit(_reader: Stream<F>, writer: Stream<F>) -> Stream<F> {
         writer
     }
 }

@@ -1,8 +1,27 @@
-//! TCP over the runtime's reactor.
+//! Sockets over the runtime's reactor.
+//!
+//! What a socket does is written once: waiting, timeouts and deadlines in `handle.rs`, the system
+//! calls in `socket.rs`. Streams, listeners and datagram sockets are generic over the
+//! [`Family`] of their addresses, and `TcpStream` and the others are names of their instances.
 
+#[macro_use]
+mod common;
+mod convert;
+mod datagram;
+mod family;
+mod handle;
+mod listener;
+mod race;
 mod socket;
-mod tcp_listener;
-mod tcp_stream;
+mod stream;
+mod tcp;
+mod udp;
+mod unix;
 
-pub use tcp_listener::{Incoming, TcpListener};
-pub use tcp_stream::TcpStream;
+pub(crate) use handle::Handle;
+
+pub use datagram::{DatagramSocket, Received, UdpSocket, UnixDatagram};
+pub use family::{Family, Internet, Unix};
+pub use listener::{Incoming, Listener, TcpListener, UnixListener};
+pub use race::{Attempts, connect_first};
+pub use stream::{Stream, TcpStream, UnixStream};

@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actor_core::{Tasklet, WeakTasklet};
-use actor_io::TcpStream;
 
 pub use error::ConnectionError;
 use outbox::{Limits, Outbox};
@@ -178,7 +177,7 @@ impl<C> Shared<C> {
     }
 
     /// What the writer does.
-    pub(crate) fn write_to(&self, mut stream: TcpStream) {
+    pub(crate) fn write_to(&self, mut stream: impl Write) {
         let _writing = Writing(self);
         while let Some(chunk) = self.outbox.next() {
             let mut rest = &chunk.bytes[..];
@@ -197,6 +196,11 @@ impl<C> Shared<C> {
                         return;
                     }
                 }
+            }
+            // A stream that has taken all may not have sent it yet.
+            if let Err(error) = stream.flush() {
+                self.outbox.fail(ConnectionError::Write(error));
+                return;
             }
             self.outbox.done(chunk);
         }

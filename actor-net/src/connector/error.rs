@@ -38,6 +38,14 @@ pub enum ConnectError {
         /// What was tried, in order; none if the time was over before the name was resolved.
         attempts: Vec<Attempt>,
     },
+    /// There was a connection, but TLS has failed on it.
+    #[cfg(feature = "tls")]
+    Tls {
+        /// The address that had accepted; none if it did not come to that, or the server has gone.
+        address: Option<SocketAddr>,
+        /// What came of it.
+        error: crate::tls::TlsError,
+    },
 }
 
 /// One address that was tried in vain.
@@ -69,6 +77,8 @@ impl ConnectError {
         match self {
             ConnectError::Failed { attempts } | ConnectError::TimedOut { attempts } => attempts,
             ConnectError::Resolve(_) | ConnectError::NoAddress => &[],
+            #[cfg(feature = "tls")]
+            ConnectError::Tls { .. } => &[],
         }
     }
 }
@@ -80,6 +90,11 @@ impl fmt::Display for ConnectError {
             ConnectError::NoAddress => f.write_str("the name resolved to no address"),
             ConnectError::Failed { .. } => f.write_str("cannot connect"),
             ConnectError::TimedOut { .. } => f.write_str("connecting took too long"),
+            #[cfg(feature = "tls")]
+            ConnectError::Tls { address, error } => match address {
+                Some(address) => write!(f, "{address}: {error}"),
+                None => error.fmt(f),
+            },
         }?;
         let mut separator = ": ";
         for Attempt { address, error } in self.attempts() {
@@ -94,6 +109,8 @@ impl Error for ConnectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             ConnectError::Resolve(error) => Some(error),
+            #[cfg(feature = "tls")]
+            ConnectError::Tls { error, .. } => Some(error),
             _ => Some(&self.attempts().last()?.error),
         }
     }
@@ -112,6 +129,8 @@ impl From<ConnectError> for io::Error {
     fn from(error: ConnectError) -> io::Error {
         let kind = match &error {
             ConnectError::Resolve(error) => error.kind(),
+            #[cfg(feature = "tls")]
+            ConnectError::Tls { error, .. } => error.kind(),
             ConnectError::NoAddress => io::ErrorKind::InvalidInput,
             ConnectError::TimedOut { .. } => io::ErrorKind::TimedOut,
             ConnectError::Failed { attempts } => attempts

@@ -1,14 +1,21 @@
 //! [`Connector`]: from a name to a connection.
 
 mod error;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actor_core::{TimedOut, time, timeout};
+use actor_core::{time, timeout};
+use actor_io::__private::connect_first;
 use actor_io::{TcpStream, ToAddrs};
 
 pub use error::{Attempt, ConnectError};
+#[cfg(feature = "tls")]
+pub use tls::TlsConnector;
+
+use crate::is_time_out;
 
 /// Connects to a server by a name that may stand for several addresses.
 ///
@@ -26,7 +33,7 @@ pub use error::{Attempt, ConnectError};
 pub struct Connector;
 
 impl Connector {
-    /// Connects to the first of these addresses that accepts, without a limit of time other than
+    /// Connects to the [first](ConnectorBuilder::connect) of these addresses that accepts, without a limit of time other than
     /// the system's own (minutes) and that of an enclosing [`timeout`]; `TCP_NODELAY` is set.
     ///
     /// # Errors
@@ -78,9 +85,9 @@ pub struct ConnectorBuilder {
 }
 
 impl ConnectorBuilder {
-    /// Limits the whole: the look-up of the name and all attempts. Each address gets an equal share
-    /// of the time that is left when its turn comes, so that one that does not answer leaves some
-    /// for the others.
+    /// Limits the whole: the look-up of the name and all attempts. If there is little time for many
+    /// addresses they follow each other faster, so that one that does not answer leaves some for the
+    /// others.
     ///
     /// ```
     /// use actor_net::{ConnectError, Connector};
@@ -113,8 +120,13 @@ impl ConnectorBuilder {
         self
     }
 
-    /// Connects to the first of these addresses that accepts, in the order given. An attempt that is
-    /// given up closes its socket; a look-up that is given up goes on in the background.
+    /// Connects to the first of these addresses that accepts.
+    ///
+    /// They are tried in the order given, but by turns of IPv6 and IPv4, beginning with the family of the
+    /// first. The next is tried as soon as one refuses, and beside those that have not answered within a
+    /// quarter of a second, so that a host that is not reachable by one of the two does not cost minutes
+    /// ("happy eyeballs", RFC 8305). All attempts are made by the calling tasklet. One that is given up closes
+    /// its socket; a look-up that is given up goes on in the background.
     ///
     /// # Errors
     ///
@@ -145,50 +157,21 @@ impl ConnectorBuilder {
         if addrs.is_empty() {
             return Err(ConnectError::NoAddress);
         }
-        let mut attempts = Vec::new();
-        for (index, &address) in addrs.iter().enumerate() {
-            let begun = time::now();
-            let share = share_of(deadline, addrs.len() - index);
-            let attempt = match share {
-                None => TcpStream::connect(address),
-                Some(share) if share.is_zero() => return Err(ConnectError::TimedOut { attempts }),
-                Some(share) => TcpStream::connect_timeout(&address, share),
-            };
-            let connected = attempt.and_then(|stream| {
-                stream.set_nodelay(self.nodelay)?;
-                Ok(stream)
-            });
-            match connected {
-                Ok(stream) => return Ok(stream),
-                Err(error) => {
-                    // Out of time before its share was over: that was somebody else's deadline, and
-                    // there is none left for the others either.
-                    let early = share.is_none_or(|share| time::now() < begun + share);
-                    let ran_out = early && is_time_out(&error);
-                    attempts.push(Attempt { address, error });
-                    if ran_out {
-                        return Err(ConnectError::TimedOut { attempts });
-                    }
-                }
+        let stream = connect_first(&addrs, deadline).map_err(|attempts| {
+            let over = deadline.is_some_and(|at| time::now() >= at)
+                || attempts.is_empty()
+                || attempts.iter().any(|(_, error)| is_time_out(error));
+            let attempts = attempts
+                .into_iter()
+                .map(|(address, error)| Attempt { address, error })
+                .collect();
+            match over {
+                true => ConnectError::TimedOut { attempts },
+                false => ConnectError::Failed { attempts },
             }
-        }
-        let over = deadline.is_some_and(|at| time::now() >= at);
-        Err(if over {
-            ConnectError::TimedOut { attempts }
-        } else {
-            ConnectError::Failed { attempts }
-        })
+        })?;
+        // If that fails the connection is lost already, which the next operation tells better.
+        let _ = stream.set_nodelay(self.nodelay);
+        Ok(stream)
     }
-}
-
-/// Whether the runtime has ended an operation at its deadline. (The system itself gives up, too, after
-/// some minutes.)
-fn is_time_out(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<TimedOut>())
-}
-
-/// How long the next of `addresses` may take; none if that does not matter.
-fn share_of(deadline: Option<Instant>, addresses: usize) -> Option<Duration> {
-    let left = deadline?.saturating_duration_since(time::now());
-    Some(left / u32::try_from(addresses).unwrap_or(u32::MAX))
 }

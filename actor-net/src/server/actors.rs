@@ -8,7 +8,7 @@
 //! the actor, the failure of the writer or of a sender, a close, the server's stop, the end of the input.
 //! So there is one order in which all is wound up, at the end of [`Actors::serve`].
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use actor_core::__private::{stop_for, when_over};
 use actor_core::{Actor, Addr, ExitReason, Handler, JoinHandle, SendError, SpawnError, Tasklet};
 use actor_io::{BufferedReader, Split, TcpStream};
 
+use super::Server;
 use super::builder::Settings;
 use crate::codec::Codec;
 use crate::connection::{Connection, ConnectionError, Shared};
@@ -38,28 +39,23 @@ where
     F: Fn(Connection<C>) -> A + Send + Sync + 'static,
     A: Handler<C::Item>,
 {
-    /// What serves connections, for a server with these settings.
-    pub(super) fn handler(
-        codec: C,
-        make: F,
-        server: String,
-        settings: Settings,
-    ) -> impl Fn(TcpStream) -> Result<(), SpawnError> + Send + Sync + 'static {
-        let actors = Actors {
+    /// What serves the connections of `server`, whose mailbox is the actors' from now on.
+    pub(super) fn of(server: &mut Server, codec: C, make: F) -> Self {
+        let settings = server.settings.clone();
+        server.settings.mailbox = None;
+        Actors {
             codec,
             make,
-            server,
+            server: settings.name_at(server.local_addr),
             settings,
-        };
-        move |stream| match stream.peer_addr() {
-            Ok(peer) => actors.serve(stream, peer),
-            // It has gone already.
-            Err(_) => Ok(()),
         }
     }
 
-    /// Serves one connection.
-    fn serve(&self, stream: TcpStream, peer: SocketAddr) -> Result<(), SpawnError> {
+    /// Serves one connection. Whether it has come to a good end.
+    pub(super) fn serve<S>(&self, stream: S, peer: SocketAddr) -> Result<bool, SpawnError>
+    where
+        S: Split<Reader: ReadOrStop, Writer: Send + 'static>,
+    {
         let limits = self.settings.outbox;
         let shared = Arc::new(Shared::new(self.codec.clone(), peer, limits));
         let (stream, writer) = stream.split();
@@ -100,13 +96,14 @@ where
         drop(lifeline);
         self.end_writing(&shared, &writer, &reason);
         self.note(&shared, &reason);
-        Ok(())
+        let bad = matches!(reason, ExitReason::Killed | ExitReason::Panicked(_));
+        Ok(!bad && shared.outbox.error().is_none())
     }
 
     fn spawn_writer(
         &self,
         shared: &Arc<Shared<C>>,
-        stream: TcpStream,
+        stream: impl Write + Send + 'static,
     ) -> Result<JoinHandle<()>, SpawnError> {
         let mut builder = Tasklet::builder().name(format!("writer {}", shared.peer));
         if let Some(bytes) = self.settings.stack_size {
@@ -176,9 +173,9 @@ enum Over {
 }
 
 /// From the socket to the actor.
-struct Input<'a, C: Codec, A: Handler<C::Item>> {
+struct Input<'a, C: Codec, A: Handler<C::Item>, R> {
     codec: C,
-    reader: BufferedReader<UntilStopped>,
+    reader: BufferedReader<UntilStopped<R>>,
     addr: &'a Addr<A>,
     /// Whether to wait now and then until the actor has handled what it was sent.
     windowed: bool,
@@ -187,7 +184,7 @@ struct Input<'a, C: Codec, A: Handler<C::Item>> {
     bytes: usize,
 }
 
-impl<C: Codec, A: Handler<C::Item>> Input<'_, C, A> {
+impl<C: Codec, A: Handler<C::Item>, R: ReadOrStop> Input<'_, C, A, R> {
     /// Reads, decodes and hands on until one of these ends.
     fn read_all(mut self) -> Result<Over, ConnectionError> {
         loop {
@@ -239,10 +236,28 @@ impl<C: Codec, A: Handler<C::Item>> Input<'_, C, A> {
 }
 
 /// A stream that seems to end when its reader is asked to stop.
-struct UntilStopped(TcpStream);
+struct UntilStopped<R>(R);
 
-impl Read for UntilStopped {
+impl<R: ReadOrStop> Read for UntilStopped<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(self.0.read_or_stop(buf)?.unwrap_or(0))
+    }
+}
+
+/// What can be read until its reader is asked to stop; `None` then.
+pub(super) trait ReadOrStop: Read {
+    fn read_or_stop(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>>;
+}
+
+impl ReadOrStop for TcpStream {
+    fn read_or_stop(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        TcpStream::read_or_stop(self, buf)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl ReadOrStop for crate::tls::TlsReader {
+    fn read_or_stop(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        crate::tls::TlsReader::read_or_stop(self, buf)
     }
 }

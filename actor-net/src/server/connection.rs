@@ -175,11 +175,11 @@ fn io_error_kind<R: 'static>(result: &R) -> Option<io::ErrorKind> {
 
 /// The tasklets that a handler has spawned. They are killed when this is dropped: when the handler
 /// fails, panics or is killed.
-struct Offspring;
+pub(super) struct Offspring;
 
 impl Offspring {
     /// Asks them to stop, and waits until they have ended, but no longer than `linger`.
-    fn wind_down(&self, linger: Duration) {
+    pub(super) fn wind_down(&self, linger: Duration) {
         let connection = Tasklet::current();
         let deadline = time::now().checked_add(linger);
         loop {

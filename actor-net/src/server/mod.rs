@@ -7,6 +7,8 @@ mod connection;
 mod connections;
 mod handle;
 mod throttle;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::fmt;
 use std::io;
@@ -23,6 +25,8 @@ pub use builder::{
 };
 use connections::Connections;
 pub use handle::ServerHandle;
+#[cfg(feature = "tls")]
+pub use tls::TlsServer;
 
 use crate::codec::Codec;
 use crate::connection::Connection;
@@ -369,10 +373,12 @@ impl Server {
         F: Fn(Connection<C>) -> A + Send + Sync + 'static,
         A: Handler<C::Item>,
     {
-        let name = self.settings.name_at(self.local_addr);
-        let handler = Actors::handler(codec, make, name, self.settings.clone());
-        // It is the actor's.
-        self.settings.mailbox = None;
+        let actors = Actors::of(&mut self, codec, make);
+        let handler = move |stream: TcpStream| match stream.peer_addr() {
+            Ok(peer) => actors.serve(stream, peer).map(drop),
+            // It has gone already.
+            Err(_) => Ok(()),
+        };
         (self, handler)
     }
 

@@ -1,0 +1,91 @@
+//! [`send_file`].
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::{Advice, fadvise, sendfile};
+
+use super::Endpoint;
+use super::splice::is_unable;
+
+/// How much is sent before others on this worker may have their turn.
+const CHUNK: usize = 256 * 1024;
+
+/// Sends `len` bytes of a file, from `offset` on, or all that is left of it; gives how many bytes that
+/// were, which is less than `len` if the file ends before.
+///
+/// Where `writer` has a descriptor that the system can send a file to, by `sendfile(2)`, the bytes do not
+/// pass through the process. The position of `file` is neither used nor changed.
+///
+/// The disk is read by the thread: what is not in the system's cache makes the worker wait. The system is
+/// asked to read ahead, and no more than a quarter of a megabyte is sent at a time, so that others come
+/// in between.
+///
+/// # Errors
+///
+/// What reading and writing give. How much has been sent by then is not told.
+///
+/// As for [`copy`](super::copy()), a write to what nobody reads any more may raise `SIGPIPE` too.
+///
+/// ```
+/// use actor_io::{UnixStream, send_file};
+/// use std::{fs, io::Read};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let path = std::env::temp_dir().join(format!("send_file-{}", std::process::id()));
+/// fs::write(&path, "0123456789")?;
+/// let (mut near, mut far) = UnixStream::pair()?;
+/// assert_eq!(send_file(&fs::File::open(&path)?, &mut near, 6, None)?, 4);
+/// drop(near);
+/// let mut text = String::new();
+/// far.read_to_string(&mut text)?;
+/// assert_eq!(text, "6789");
+/// # fs::remove_file(path)
+/// # }
+/// ```
+pub fn send_file<W>(file: &File, writer: &mut W, offset: u64, len: Option<u64>) -> io::Result<u64>
+where
+    W: Write + Endpoint + ?Sized,
+{
+    let end = len.map_or(u64::MAX, |len| offset.saturating_add(len));
+    let mut at = offset;
+    // Only a hint.
+    let _ = fadvise(file, offset, None, Advice::Sequential);
+    if let Some(to) = writer.descriptor() {
+        while at < end {
+            let chunk = chunk(at, end);
+            let sent = to.write_with(|fd| Ok(sendfile(fd, file, Some(&mut at), chunk)?));
+            match sent {
+                Ok(0) => return Ok(at - offset),
+                Ok(_) => {}
+                Err(error) if is_unable(&error) => break,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    if at == end {
+        return Ok(at - offset);
+    }
+    // A file that cannot be sent as it is, or a writer that must see what it writes.
+    let mut buf = vec![0; super::CHUNK];
+    while at < end {
+        let wanted = chunk(at, end).min(buf.len());
+        match file.read_at(&mut buf[..wanted], at) {
+            Ok(0) => break,
+            Ok(len) => {
+                writer.write_all(&buf[..len])?;
+                at += len as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    writer.flush()?;
+    Ok(at - offset)
+}
+
+/// How much of what lies before `end` is sent at a time.
+fn chunk(at: u64, end: u64) -> usize {
+    usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK))
+}
