@@ -2,10 +2,17 @@
 
 mod common;
 
+#[allow(dead_code, reason = "it is the game that needs all of it")]
+#[path = "../examples/stackless/field/mod.rs"]
+mod field;
+
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use common::{Ended, Program, example};
+use fastrand::Rng;
+use field::Field;
 
 /// Runs an example to its end.
 fn run(name: &str, arguments: &[&str]) -> Ended {
@@ -44,18 +51,23 @@ fn a_value_is_sent() {
 
 #[test]
 fn producers_and_consumer_interleave_as_in_the_talk() {
-    assert_eq!(
-        output("producer_consumer", &[]),
-        "Starting consumer\nStarting producer1\n'A'\nStarting producer2\n1\n'B'\n2\n3\n"
-    );
+    for arguments in [&[][..], &["--preference", "receiver"]] {
+        assert_eq!(
+            output("producer_consumer", arguments),
+            "Starting consumer\nStarting producer1\n'A'\nStarting producer2\n1\n'B'\n2\n3\n"
+        );
+    }
 }
 
 #[test]
 fn senders_that_are_preferred_go_on() {
-    assert_eq!(
-        output("producer_consumer", &["--prefer-sender"]),
-        "Starting consumer\nStarting producer1\nStarting producer2\n'A'\n'B'\n1\n2\n3\n"
-    );
+    for preference in ["sender", "neither"] {
+        assert_eq!(
+            output("producer_consumer", &["--preference", preference]),
+            "Starting consumer\nStarting producer1\nStarting producer2\n'A'\n'B'\n1\n2\n3\n",
+            "{preference}"
+        );
+    }
 }
 
 #[test]
@@ -92,10 +104,29 @@ fn elements_are_counted() {
 
 #[test]
 fn errors_of_the_parser_come_out_of_the_iterator() {
-    let file = TemporaryFile::new("<a><b/><c></a>");
-    let ended = run("iterparse", &[file.0.to_str().unwrap()]);
-    assert_eq!((ended.code(), &*ended.stdout), (Some(1), ""));
-    assert!(ended.stderr.contains("</a>"), "{}", ended.stderr);
+    let broken = [
+        ("<a><b/><c></a>", "expected `</c>`, but `</a>` was found"),
+        ("<a><b x=1/></a>", "attribute"),
+        // Cut off, in a tag and between two.
+        ("<a><b/><c", "tag"),
+        ("<a><b/><c>text</c>", "`</a>` not found"),
+        ("", "no element found"),
+        ("no XML at all", "no element found"),
+    ];
+    for (contents, complaint) in broken {
+        let file = TemporaryFile::new(contents);
+        let path = file.0.to_str().unwrap();
+        let ended = run("iterparse", &[path]);
+        assert_eq!((ended.code(), &*ended.stdout), (Some(1), ""), "{contents}");
+        for part in [path, complaint] {
+            assert!(ended.stderr.contains(part), "{contents}: {}", ended.stderr);
+        }
+    }
+    let file = TemporaryFile::new("<a><b/><c>text</c></a>\n");
+    assert_eq!(
+        output("iterparse", &[file.0.to_str().unwrap()]),
+        "3 elements\n"
+    );
 
     let ended = run("iterparse", &["/there/is/no/such/file"]);
     assert_eq!((ended.code(), &*ended.stdout), (Some(1), ""));
@@ -124,8 +155,79 @@ fn bots_leave_the_terminal_as_it_was() {
     bots.signal(libc::SIGINT);
     let ended = bots.ended();
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
-    let hidden = ended.stdout.rfind("\x1b[?25l").unwrap();
-    assert!(ended.stdout.rfind("\x1b[?25h").unwrap() > hidden);
+    // The last field is on the first screen again, below a cursor.
+    let (_, taken) = ended.stdout.split_once("\x1b[?1049h").unwrap();
+    let (_, back) = taken.split_once("\x1b[?25h\x1b[?1049l").unwrap();
+    assert!(back.starts_with("+--"), "{back}");
+    assert!(!back.contains('\x1b'), "{back}");
+}
+
+#[test]
+fn bots_end_when_nobody_can_watch() {
+    for arguments in [&[][..], &["--ticks", "5"]] {
+        // All that is written to that file fails.
+        let bots = example("bots");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"exec "$0" "$@" > /dev/full"#]);
+        shell.arg(bots.get_program()).args(arguments);
+        let ended = Program::start(&mut shell).ended();
+        assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+        assert!(ended.stderr.contains("No space left"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn robots_do_not_leave_the_field() {
+    let mut rng = Rng::with_seed(1);
+    let mut field = Field::new();
+    let bot = field.add_bot('S', &mut rng);
+    for _ in 0..200 {
+        // Farther than the field is wide.
+        for _ in 0..100 {
+            field.step(bot);
+        }
+        let picture = field.to_string();
+        let on_it = picture.lines().filter(|line| line.starts_with('|'));
+        assert_eq!(on_it.flat_map(|line| line.matches('S')).count(), 1);
+        field.turn(bot, rng.i32(0..360));
+    }
+}
+
+#[test]
+fn bullets_leave_the_field_and_hit_no_dead() {
+    let mut rng = Rng::with_seed(1);
+    let mut field = Field::new();
+    let bot = field.add_bot('S', &mut rng);
+    for _ in 0..200 {
+        let mut bullet = field.add_bullet(bot);
+        assert_eq!(field.bot_at(&bullet), None, "it is its own that it hits");
+        let flown = (0..100).find(|_| {
+            bullet.advance();
+            !field.contains(&bullet)
+        });
+        assert!(flown.is_some(), "{bullet:?}");
+        field.turn(bot, rng.i32(0..360));
+    }
+
+    // All round, as often as there is anything to hit.
+    let target = field.add_bot('O', &mut rng);
+    let mut hits = 0;
+    for _ in 0..20 * 360 {
+        let mut bullet = field.add_bullet(bot);
+        while field.contains(&bullet) {
+            if field.bot_at(&bullet) == Some(target) {
+                assert!(field.is_alive(target));
+                field.damage(target, 10);
+                hits += 1;
+                break;
+            }
+            bullet.advance();
+        }
+        field.turn(bot, 1);
+    }
+    assert_eq!(hits, 10);
+    assert!(!field.is_alive(target) && field.living() == 1);
+    assert!(field.to_string().contains('x'), "{field}");
 }
 
 #[test]
@@ -145,6 +247,14 @@ fn a_token_goes_round() {
             "{}",
             ended.stderr
         );
+        // A number that was asked for is not made less.
+        let ended = run("ring", &["--tasklets", "100000"]);
+        assert_eq!((ended.code(), &*ended.stdout), (Some(1), ""));
+        assert!(
+            ended.stderr.contains("raise vm.max_map_count"),
+            "{}",
+            ended.stderr
+        );
     } else {
         assert_eq!(ended.stdout, rounds(100_000));
     }
@@ -160,6 +270,17 @@ fn wrong_arguments_are_told() {
             "{name}: {}",
             ended.stderr
         );
+    }
+    for arguments in [
+        &["--tasklets", "0"][..],
+        &["--tasklets"],
+        &["--tasklets", "7", "8"],
+    ] {
+        assert_eq!(run("ring", arguments).code(), Some(2), "{arguments:?}");
+    }
+    for arguments in [&["--preference", "both"][..], &["--preference"]] {
+        let ended = run("producer_consumer", arguments);
+        assert_eq!(ended.code(), Some(2), "{arguments:?}");
     }
 }
 

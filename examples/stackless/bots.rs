@@ -141,6 +141,7 @@ fn fly(game: &SharedGame, mut bullet: Position) {
 
 /// Plays until there is one robot left at most, or for so many ticks.
 fn play(ticks: Option<u64>, seed: u64) -> Result<(), BoxError> {
+    let _end = FinalWhistle;
     let game = Arc::new(Mutex::new(Game {
         field: Field::new(),
         rng: Rng::with_seed(seed),
@@ -150,12 +151,12 @@ fn play(ticks: Option<u64>, seed: u64) -> Result<(), BoxError> {
         Bot::enter(&game, 'S', squarebot);
         Bot::enter(&game, 'O', spinbot);
     }
-    let mut screen = ticks.is_none().then(Screen::take).transpose()?;
+    let screen = ticks.is_none().then(Screen::take).transpose()?;
     let mut played = 0;
     while ticks.is_none_or(|ticks| played < ticks) && !Tasklet::is_stopping() {
         tick(&game)?;
         played += 1;
-        if let Some(screen) = &mut screen {
+        if let Some(screen) = &screen {
             screen.show(&locked(&game).field, played)?;
             Tasklet::sleep(TICK);
         }
@@ -164,35 +165,49 @@ fn play(ticks: Option<u64>, seed: u64) -> Result<(), BoxError> {
         }
     }
     drop(screen);
-    println!("{}after {played} ticks", locked(&game).field);
-    // Those who still play would play on.
-    Tasklet::current().kill_descendants();
+    // Written and not printed: that nobody reads any more is an error here, and no panic.
+    writeln!(io::stdout(), "{}after {played} ticks", locked(&game).field)?;
     Ok(())
 }
 
-/// The terminal, with a hidden cursor. It is as it was when this is dropped.
+/// Ends the game for those who still play when the referee leaves, for whatever reason. They rest, and
+/// hold each other through the game, so the program would wait for them for ever.
+struct FinalWhistle;
+
+impl Drop for FinalWhistle {
+    fn drop(&mut self) {
+        Tasklet::current().kill_descendants();
+    }
+}
+
+/// The terminal's second screen, with a hidden cursor. When this is dropped the first one is back, as it
+/// was.
 struct Screen;
 
 impl Screen {
     fn take() -> io::Result<Screen> {
-        // Clear all, and hide the cursor.
-        print!("\x1b[2J\x1b[?25l");
-        io::stdout().flush()?;
-        Ok(Screen)
+        let screen = Screen;
+        // Change over, clear all, and hide the cursor.
+        screen.write("\x1b[?1049h\x1b[2J\x1b[?25l")?;
+        Ok(screen)
     }
 
-    fn show(&mut self, field: &Field, tick: u64) -> io::Result<()> {
+    fn show(&self, field: &Field, tick: u64) -> io::Result<()> {
         // From the top, and clear what is left of the last picture below.
-        println!("\x1b[H{field}tick {tick}\x1b[J");
-        io::stdout().flush()
+        self.write(&format!("\x1b[H{field}tick {tick}\n\x1b[J"))
+    }
+
+    fn write(&self, text: &str) -> io::Result<()> {
+        let mut terminal = io::stdout().lock();
+        terminal.write_all(text.as_bytes())?;
+        terminal.flush()
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        print!("\x1b[2J\x1b[H\x1b[?25h");
         // A terminal that is gone needs no cursor.
-        let _ = io::stdout().flush();
+        let _ = self.write("\x1b[?25h\x1b[?1049l");
     }
 }
 

@@ -1,5 +1,5 @@
 //! Two producers and a consumer on one channel. Try it: `cargo run --example producer_consumer`, and
-//! again with `-- --prefer-sender`.
+//! again with `-- --preference sender`.
 //!
 //! Who runs next after a value has changed hands is the channel's choice. Usually it is the receiver, so
 //! each value is printed as soon as it is sent, and the two producers alternate:
@@ -15,9 +15,12 @@
 //! 3
 //! ```
 //!
-//! If the sender is preferred, the first producer hands over `'A'` and goes on to its next value, for which
-//! nobody waits yet. So does the second with its first. Only then the consumer prints; each value that it
-//! takes lets its sender go on first, but there is none that could overtake the two that wait:
+//! With `--preference sender` a sender who finds the consumer waiting goes on, and the consumer goes to the
+//! end of the run queue; a consumer who finds a sender waiting lets that run first. So the first producer
+//! hands over `'A'` and goes on to `'B'`, for which nobody waits any more: it blocks. The consumer stands
+//! behind the second producer, which starts, and blocks with `1`. Only then `'A'` is printed. From now on
+//! the consumer always finds a sender waiting; whether that runs before or after the value is printed, the
+//! next value in line stays the same, since those who wait on a channel are served in turn:
 //!
 //! ```text
 //! Starting consumer
@@ -29,6 +32,9 @@
 //! 2
 //! 3
 //! ```
+//!
+//! With `--preference neither` a sender goes on as well, so the start is the same. The consumer goes on too,
+//! until nobody waits; then the second producer hands over `2` and blocks with `3`. The output is the same.
 
 use std::env;
 use std::fmt::Debug;
@@ -62,11 +68,14 @@ fn producer2(channel: &Channel<Value>) {
 }
 
 fn main() -> ExitCode {
-    let preference = match env::args().nth(1).as_deref() {
-        None => Preference::Receiver,
-        Some("--prefer-sender") => Preference::Sender,
-        Some(_) => {
-            eprintln!("usage: producer_consumer [--prefer-sender]");
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let preference = match arguments[..] {
+        [] | ["--preference", "receiver"] => Preference::Receiver,
+        ["--preference", "neither"] => Preference::Neither,
+        ["--preference", "sender"] => Preference::Sender,
+        _ => {
+            eprintln!("usage: producer_consumer [--preference receiver|neither|sender]");
             return ExitCode::from(2);
         }
     };

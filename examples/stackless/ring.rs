@@ -4,9 +4,10 @@
 //! Each waits on a channel for the token and passes it to the next. There are 100,000 of them where the
 //! system allows so many stacks; each takes two of a process's memory maps, and Linux allows 65,530 of
 //! those until somebody says `sysctl vm.max_map_count=300000`. Where it does not, the program says so, and
-//! there are 30,000.
+//! there are 30,000. A number that was asked for is refused instead.
 
 use std::env;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -50,29 +51,33 @@ fn pass_token(tasklets: usize) -> Result<(), BoxError> {
 }
 
 fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let tasklets = match (arguments.next().as_deref(), arguments.next()) {
-        (None, _) => None,
-        (Some("--tasklets"), Some(number)) if number.parse::<usize>().is_ok_and(|n| n > 0) => {
-            number.parse().ok()
-        }
-        _ => {
-            eprintln!("usage: ring [--tasklets N]");
-            return ExitCode::from(2);
-        }
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let number = match &arguments[..] {
+        [] => Ok(None),
+        [option, number] if option == "--tasklets" => number.parse().map(Some).map_err(|_| ()),
+        _ => Err(()),
     };
+    let Ok(wanted): Result<Option<NonZeroUsize>, ()> = number else {
+        eprintln!("usage: ring [--tasklets N]");
+        return ExitCode::from(2);
+    };
+    let tasklets = wanted.map_or(MANY, NonZeroUsize::get);
     // All in one worker, where a channel hands the processor over with the token.
-    Runtime::builder().workers(1).dispatch(move || {
-        match (tasklets, pass_token(tasklets.unwrap_or(MANY))) {
-            (None, Err(error)) if is_limit(&error) => {
-                eprintln!("{MANY} tasklets are not to be had here: {error}");
+    Runtime::builder()
+        .workers(1)
+        .dispatch(move || match pass_token(tasklets) {
+            Err(error) if is_limit(&error) => {
+                let refusal = format!("{tasklets} tasklets are not to be had here: {error}");
+                if wanted.is_some() {
+                    return Err(refusal.into());
+                }
+                eprintln!("{refusal}");
                 // Those that were spawned end, since nobody can send to them any more.
                 Tasklet::run_all();
                 pass_token(FEWER)
             }
-            (_, done) => done,
-        }
-    })
+            done => done,
+        })
 }
 
 fn is_limit(error: &BoxError) -> bool {
