@@ -469,7 +469,13 @@ impl Meeting {
                 return;
             }
         }
+        if me.must_not_block() {
+            Interrupt::WouldBlock.raise("giving an element");
+        }
         if put() < self.ahead.load(Relaxed) && self.visited.load(Relaxed) {
+            // The consumer has one operation, and one switch, for all that it gets at once.
+            local.count_operation();
+            me.check_kill(local);
             return;
         }
         self.tell(GIVEN);
@@ -510,7 +516,8 @@ impl<T> Yielder<T> {
     /// If the generator has been dropped, this is where the inner code unwinds. While it unwinds, or is
     /// [shielded](Tasklet::shield) from that, values are dropped, without waiting.
     ///
-    /// It can also be called further down, in a [`call`](crate::call) that the inner code makes.
+    /// It can also be called further down, in a [`call`](crate::call) that the inner code makes; but in one
+    /// place at a time.
     ///
     /// ```
     /// use actor_core::{Generator, SpawnError, Yielder, call, dispatch};
@@ -528,7 +535,7 @@ impl<T> Yielder<T> {
     ///
     /// # Panics
     ///
-    /// On another thread than the inner code's.
+    /// On another thread than the inner code's; and where a [`BlockTrap`](crate::BlockTrap) forbids to wait.
     #[inline]
     pub fn give(&self, value: T) {
         let Here::Tasklet(local, me) = block::here() else {

@@ -9,8 +9,8 @@ use std::{env, thread};
 use actor_core::channel::{Channel, ReceiveError, Select, SelectError, SendError};
 use actor_core::sync::Event;
 use actor_core::{
-    CallError, JoinError, Message, Placement, Runtime, Signal, Tasklet, block_on_thread, call,
-    match_message, subscribe_signals, timeout,
+    Actor, Addr, CallError, JoinError, Message, Placement, Runtime, Signal, Tasklet,
+    block_on_thread, call, match_message, subscribe_signals, timeout,
 };
 
 extern crate actor_core as concurrence;
@@ -177,6 +177,18 @@ const CASES: &[Case] = &[
             assert!(before.elapsed() >= LONG / 2);
             drop(thread.join());
         });
+    }),
+    ("a wait that has no error for it goes on", || {
+        struct Idle;
+        impl Actor for Idle {}
+        // Until the process is asked to end, and the time for that is up.
+        let code = Runtime::builder().workers(2).grace(LONG).dispatch(|| {
+            let ends_it = format!("sleep 0.3; kill -TERM {}", std::process::id());
+            let mut child = Command::new("sh").args(["-c", &ends_it]).spawn().unwrap();
+            Addr::spawn(Idle).join();
+            child.wait().unwrap();
+        });
+        assert_eq!(code, ExitCode::from(143));
     }),
     ("a descriptor comes first", || {
         dispatch(2, || {

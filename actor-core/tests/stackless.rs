@@ -270,7 +270,7 @@ fn one_that_waits_for_its_inner_code_is_as_if_it_ran() {
         let consumer = Tasklet::current();
         let mut values = Generator::new(move |out| {
             assert_eq!(consumer.remove(), Err(RemoveError::Current));
-            assert_eq!(consumer.run(), Ok(()));
+            assert_eq!(consumer.run(), Err(RunError::Blocked));
             assert!(consumer.is_scheduled() && !consumer.is_blocked());
             out.give(consumer.insert());
         });

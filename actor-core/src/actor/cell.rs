@@ -738,7 +738,7 @@ impl ActorCell {
         if let Some(there) = look() {
             return Ok(there);
         }
-        let wait = Wait::new(Waiting::End(self.pid), deadline);
+        let wait = Wait::new(Waiting::Exit(self.pid), deadline);
         self.waiting.get_or_default().wait_until(wait, look)
     }
 

@@ -199,7 +199,7 @@ fn loom_channel_kill_of_the_sender() {
 /// Of two receivers one is killed: the value goes to the other, or to the one that is killed after.
 #[test]
 fn loom_channel_value_passes_over_a_killed_receiver() {
-    check(Some(2), || {
+    check(Some(3), || {
         let meeting = meeting();
         let (first, second) = (Seat::new(), Seat::new());
         let receiver = {
@@ -302,11 +302,85 @@ fn loom_channel_kill_of_a_select() {
     });
 }
 
+/// The same of one that sends 7 to either.
+fn send_to_either(meetings: [&Meeting; 2], seat: &Arc<Seat>) -> bool {
+    let mut states = meetings.map(|meeting| meeting.lock());
+    for at in 0..2 {
+        if let Ok(peer) = states[at].send(Ok(7)) {
+            drop(states);
+            peer.bell.notify();
+            return true;
+        }
+    }
+    let claim = Arc::new(Claim::new());
+    let arm = |arm| Member::arm(seat.clone(), claim.clone(), arm, 1);
+    let tickets = [0, 1].map(|at| states[at].join_senders(arm(at), Ok(7)));
+    drop(states);
+    let is_met = seat.wait_until(|| claim.look(seat.killed.load(Relaxed)));
+    let met = claim.withdraw();
+    assert_eq!(met.is_some(), is_met, "a kill ends the wait once");
+    for at in 0..2 {
+        match meetings[at].lock().leave_senders(tickets[at]) {
+            Sent::Taken => assert_eq!(met, Some(at), "nothing is taken of one that unwinds"),
+            Sent::Withdrawn(_) => assert_ne!(met, Some(at)),
+            Sent::Refused(_) => panic!("no handle has gone"),
+        }
+    }
+    met.is_some()
+}
+
+/// The same of one that sends.
+#[test]
+fn loom_channel_kill_of_a_select_that_sends() {
+    check(Some(3), || {
+        let (a, b) = (meeting(), meeting());
+        let seat = Seat::new();
+        let sender = {
+            let (a, b, seat) = (a.clone(), b.clone(), seat.clone());
+            thread::spawn(move || send_to_either([&a, &b], &seat))
+        };
+        let killer = thread::spawn(move || seat.kill());
+        let received = receive(&b, &Seat::new(), Patience::Late);
+        killer.join().unwrap();
+        assert_eq!(received, sender.join().unwrap().then_some(7));
+        assert_eq!((a.lock().balance(), b.lock().balance()), (0, 0));
+    });
+}
+
+/// A kill, a deadline on the other side, and a second sender that waits: whatever comes first, the second
+/// value goes to the receiver that is left.
+#[test]
+fn loom_channel_senders_pass_over_a_killed_select() {
+    check(Some(3), || {
+        let (a, b) = (meeting(), meeting());
+        let seat = Seat::new();
+        let killed = {
+            let (a, b, seat) = (a.clone(), b.clone(), seat.clone());
+            thread::spawn(move || receive_from_either(&a, &b, &seat))
+        };
+        let sender = {
+            let b = b.clone();
+            thread::spawn(move || assert!(send(&b, 7, &Seat::new(), Patience::Endless)))
+        };
+        seat.kill();
+        // It goes to the one that is killed, if it is first.
+        let taken = killed.join().unwrap();
+        let left = if taken.is_none() {
+            receive(&b, &Seat::new(), Patience::Endless)
+        } else {
+            None
+        };
+        sender.join().unwrap();
+        assert_eq!(taken.or(left), Some(7));
+        assert_eq!((a.lock().balance(), b.lock().balance()), (0, 0));
+    });
+}
+
 /// A select is met at both channels at the same time, by two who wait: by one of them alone, and the other
 /// one goes on waiting, until it is killed.
 #[test]
 fn loom_channel_two_meet_a_select() {
-    check(Some(2), || {
+    check(Some(3), || {
         let (a, b) = (meeting(), meeting());
         let senders = [(a.clone(), 1), (b.clone(), 2)].map(|(meeting, value)| {
             let seat = Seat::new();
@@ -345,7 +419,7 @@ fn receive_either(a: &super::Channel<usize>, b: &super::Channel<usize>, late: bo
 /// Two selects on both ends of two channels: they meet at one of them, and nobody is left at the other.
 #[test]
 fn loom_channel_selects_meet_once() {
-    check(Some(2), || {
+    check(Some(3), || {
         let (a, b) = (super::Channel::new(), super::Channel::new());
         let (other_a, other_b) = (a.clone(), b.clone());
         let sender = thread::spawn(move || send_either(&other_a, &other_b, false));
@@ -365,7 +439,7 @@ fn loom_channel_selects_meet_once() {
 /// The same, and both may give up.
 #[test]
 fn loom_channel_selects_give_up() {
-    check(Some(2), || {
+    check(Some(3), || {
         let (a, b) = (super::Channel::new(), super::Channel::new());
         let (other_a, other_b) = (a.clone(), b.clone());
         let sender = thread::spawn(move || send_either(&other_a, &other_b, true));
@@ -386,7 +460,7 @@ fn loom_channel_selects_give_up() {
 /// A select that waits is met by two at the same time, at different channels: by one of them alone.
 #[test]
 fn loom_channel_select_is_met_by_one_alone() {
-    check(Some(2), || {
+    check(Some(3), || {
         let (a, b) = (super::Channel::new(), super::Channel::new());
         let _kept = (a.clone(), b.clone());
         let takers = [a.clone(), b.clone()].map(|channel| {

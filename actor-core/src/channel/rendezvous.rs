@@ -373,7 +373,10 @@ impl<T, P: Party> State<T, P> {
     /// Whether no handle is left but those that wait, all for the same, and `own` ones of the caller's.
     #[inline]
     pub(crate) fn is_deserted(&self, own: usize) -> bool {
-        self.has_lost_handles && self.handles <= self.waiting_handles() + own
+        // Counted one by one only if it may be so.
+        self.has_lost_handles
+            && self.handles <= self.waiting + own
+            && self.handles <= self.waiting_handles() + own
     }
 
     fn waiting_handles(&self) -> usize {

@@ -731,7 +731,8 @@ impl Core {
     /// Ends its wait with [`Interrupt::Deadlock`](block::Interrupt::Deadlock), if that does not succeed
     /// at the last moment. On its home's thread, while it waits.
     pub(crate) fn declare_deadlock(&self, local: &Local) {
-        if self.is_blocked() {
+        // It may wait for something else by now.
+        if self.is_blocked() && self.waits_for().can_end_in_deadlock() {
             // SAFETY: on the home thread.
             unsafe { self.home_state() }.deadlocked.set(true);
             local.wake_own(self);
@@ -918,6 +919,7 @@ impl Waiting {
             Waiting::Element(pid) => (16, pid.0),
             Waiting::Demand => (17, 0),
             Waiting::AnyPeer => (18, 0),
+            Waiting::Exit(pid) => (19, pid.0),
         };
         kind << 56 | detail & ((1 << 56) - 1)
     }
@@ -943,6 +945,7 @@ impl Waiting {
             16 => Waiting::Element(Pid(detail)),
             17 => Waiting::Demand,
             18 => Waiting::AnyPeer,
+            19 => Waiting::Exit(Pid(detail)),
             _ => Waiting::Nothing,
         }
     }

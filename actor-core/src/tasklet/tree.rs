@@ -104,7 +104,9 @@ fn describe(core: &Core, by_pid: &HashMap<Pid, &Core>, f: &mut fmt::Formatter<'_
         Waiting::Message => f.write_str("waits for a message")?,
         Waiting::Reply(of) => write!(f, "waits for a reply of {}", name(of, by_pid))?,
         Waiting::Room(of) => write!(f, "waits for room in the mailbox of {}", name(of, by_pid))?,
-        Waiting::End(of) => write!(f, "waits for the end of {}", name(of, by_pid))?,
+        Waiting::End(of) | Waiting::Exit(of) => {
+            write!(f, "waits for the end of {}", name(of, by_pid))?
+        }
         Waiting::Readable(fd) => write!(f, "waits to read from descriptor {}", file(fd))?,
         Waiting::Writable(fd) => write!(f, "waits to write to descriptor {}", file(fd))?,
         Waiting::Lock(at) => write!(f, "waits for the mutex at {at:#x}")?,

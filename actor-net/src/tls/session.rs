@@ -105,7 +105,7 @@ impl Session {
                     // A handshake that the peer breaks off is as good as a reset.
                     Ok(false) if incoming.ended => Err(TlsError::Truncated),
                     Ok(false) => Ok(!state.tls.wants_write() && state.tls.is_handshaking()),
-                    Err(error) => Err(error.into()),
+                    Err(error) => Err(error),
                 }
             };
             match outcome {
