@@ -113,7 +113,7 @@ impl Room {
 
     fn describe(&self) -> String {
         let mut text = format!("You are in {}.\n", self.name);
-        for (direction, _) in &self.exits {
+        for direction in self.exits.keys() {
             let _ = writeln!(text, "A door leads {direction}.");
         }
         text

@@ -290,6 +290,9 @@
 //!
 //! `examples/chat_actors.rs` is the chat in this form.
 //!
+//! [`net::Server::tls`] and [`net::Connector::tls`] encrypt all this: see [`net::tls`], which is the feature
+//! `tls`, on by default.
+//!
 //! # What blocks a worker
 //!
 //! The operations of this crate wait without the thread. `std`'s own do not: a `std` lock held
@@ -392,6 +395,9 @@ pub mod net {
         /// The connections of a [`UnixListener`].
         pub type Incoming<'a> = actor_io::Incoming<'a, actor_io::Unix>;
     }
+    pub use actor_io::{DEFAULT_RESOLVER_THREADS, ResolveError, Resolver, resolve};
+    #[cfg(feature = "hickory")]
+    pub use actor_io::{Dns, Service};
     pub use actor_net::{
         Attempt, Codec, ConnectError, Connection, ConnectionError, Connector, ConnectorBuilder,
         DEFAULT_BACKLOG, DEFAULT_LINGER, DEFAULT_MAX_FRAME, DEFAULT_OUTBOX_BYTES,
@@ -399,6 +405,8 @@ pub mod net {
         ServerBuilder, ServerHandle, TelnetCodec, TelnetFilter, TelnetReader, TelnetStream,
         TelnetWriter, Truncated,
     };
+    #[cfg(feature = "tls")]
+    pub use actor_net::{TlsConnector, TlsServer, tls};
 }
 
 /// What nearly every program uses.

@@ -1,4 +1,4 @@
-//! Sockets and buffered streams that block the tasklet and not the thread.
+//! Sockets, buffered streams, the console, files and programs that block the tasklet and not the thread.
 //!
 //! [`TcpListener`], [`TcpStream`], [`UdpSocket`], [`UnixListener`], [`UnixStream`] and
 //! [`UnixDatagram`] have the names and the meaning of their namesakes in [`std::net`] and
@@ -11,6 +11,9 @@
 //! [`BufferedStream`] puts a reader of lines and a gathering writer on top, and splits into halves
 //! for two tasklets. [`ToAddrs`] is what can be listened on and connected to; [`resolve()`] looks a name
 //! up.
+//!
+//! [`stdin`], [`stdout`] and [`stderr`] are the standard streams, [`Console`] two of them as one stream.
+//! [`fs`] has files and directories, [`process`] other programs.
 //!
 //! ```
 //! use std::io::{self, Write};
@@ -57,6 +60,8 @@ pub use net::{
     UdpSocket, Unix, UnixDatagram, UnixListener, UnixStream,
 };
 pub use resolve::{DEFAULT_RESOLVER_THREADS, ResolveError, Resolver, resolve};
+#[cfg(feature = "hickory")]
+pub use resolve::{Dns, Service};
 
 /// What the crates above this one are given. Not part of the interface.
 #[doc(hidden)]

@@ -5,7 +5,7 @@
 //! sent messages, stopped, killed and looked up in the tree like any other tasklet. Or it gives each
 //! to an [actor](Server::serve_actors), which is sent what a [`Codec`] has decoded and answers through a
 //! [`Connection`]. A [`Connector`] is the other side: it resolves a name and tries its addresses in turn
-//! under one deadline.
+//! under one deadline. [`TelnetStream`] and [`TelnetCodec`] are for people at telnet clients.
 //!
 //! ```
 //! use std::io::{self, BufRead, Write};

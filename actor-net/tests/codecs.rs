@@ -2,7 +2,7 @@
 
 use actor_core::BoxError;
 use actor_io::LineTooLong;
-use actor_net::{Codec, Frame, FrameTooLong, LengthCodec, Line, LineCodec, Truncated};
+use actor_net::{Codec, Frame, FrameTooLong, LengthCodec, Line, LineCodec, TelnetCodec, Truncated};
 
 /// All items of `pieces`, which come one after the other, and the last one at the end.
 fn decode<C: Codec>(mut codec: C, pieces: &[&[u8]]) -> Result<Vec<C::Item>, BoxError> {
@@ -134,4 +134,26 @@ fn frames_beyond_a_limit_are_refused_in_both_directions() {
 #[should_panic(expected = "one to eight bytes, not 9")]
 fn a_length_is_no_wider_than_a_number() {
     let _ = LengthCodec::new().with_width(9);
+}
+
+#[test]
+fn telnet_commands_are_taken_out_wherever_they_are_cut() {
+    let codec = TelnetCodec::new().with_max_line(8);
+    let input =
+        b"\xff\xfb\x1flo\xff\xfa\x1f\0\x0a\xff\xff\0\xff\xf0ok\r\0\n\xff\xf1\r\n\xc3\x28\nlast";
+    assert_eq!(
+        decode_in_all_ways(&codec, input),
+        [line("look"), line(""), line("\u{fffd}("), line("last")]
+    );
+    let error = decode(codec.clone(), &[b"123\xff\xf1456789"]).unwrap_err();
+    assert_eq!(error.downcast_ref(), Some(&LineTooLong { limit: 8 }));
+    // What is no text takes no memory, however much there is.
+    let endless = [&b"\xff\xfa\x1f"[..], &[1; 100_000], b"\xff\xf0ok\n"].concat();
+    assert_eq!(decode(codec.clone(), &[&endless]).unwrap(), [line("ok")]);
+
+    let mut bytes = Vec::new();
+    codec
+        .encode("one\ntwo\r\nthree> ".into(), &mut bytes)
+        .unwrap();
+    assert_eq!(bytes, b"one\r\ntwo\r\nthree> ");
 }

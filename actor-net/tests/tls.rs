@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::time::Duration;
 
 use actor_core::{Actor, Context, Handler, Placement, Tasklet};
-use actor_io::{BufferedStream, Split, TcpListener, TcpStream};
+use actor_io::{BufferedStream, Split, TcpListener, TcpStream, copy_bidirectional};
 use actor_net::tls::{ClientTls, ServerTls, TlsError, TlsStream, rustls};
 use actor_net::{ConnectError, Connection, Connector, Line, LineCodec, Server};
 use certificates::{Authority, both};
@@ -624,5 +624,86 @@ fn actors_serve_it_too() {
         stream.reader().read_line().unwrap().unwrap();
         server.shutdown(PATIENCE).unwrap();
         assert_eq!(stream.reader().read_line().unwrap(), None);
+    });
+}
+
+/// A proxy that takes TLS off, and one that puts it on again.
+#[test]
+fn a_proxy_passes_both_directions_and_their_ends() {
+    in_tasklet(|| {
+        let (server, client) = both();
+        // Plain text at the very end: turns round what it gets.
+        let plain = Server::bind("127.0.0.1:0").unwrap();
+        let plain = plain.spawn(|mut stream: TcpStream| -> io::Result<()> {
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes)?;
+            bytes.reverse();
+            stream.write_all(&bytes)
+        });
+        let plain = plain.unwrap();
+        let to_plain = plain.local_addr();
+        let off = Server::bind("127.0.0.1:0").unwrap().tls(server);
+        let off = off.spawn(move |stream: TlsStream| -> io::Result<()> {
+            copy_bidirectional(stream, TcpStream::connect(to_plain)?).map(drop)
+        });
+        let off = off.unwrap();
+        let tls_port = off.local_addr().port();
+        let on = Server::bind("127.0.0.1:0").unwrap();
+        let on = on.spawn({
+            let connector = Connector::tls(client.clone());
+            move |stream: TcpStream| -> io::Result<()> {
+                let stream_on = connector.connect("localhost", tls_port)?;
+                copy_bidirectional(stream, stream_on).map(drop)
+            }
+        });
+        let on = on.unwrap();
+
+        let sent: Vec<u8> = (0..2_000_000).map(|at| (at * 31 % 251) as u8).collect();
+        let mut turned = sent.clone();
+        turned.reverse();
+        let mut stream = TcpStream::connect(on.local_addr()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&sent).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer == turned);
+
+        // The end of TLS is passed on, too.
+        let mut stream = Connector::tls(client)
+            .connect("localhost", tls_port)
+            .unwrap();
+        stream.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(b"abc").unwrap();
+        stream.close_notify().unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "cba");
+        for server in [on, off, plain] {
+            server.shutdown(PATIENCE).unwrap();
+        }
+    });
+}
+
+/// What the documentation says of the stack, here in whatever build the tests are.
+#[test]
+fn a_handshake_fits_into_a_small_stack() {
+    in_tasklet(|| {
+        let (server, client) = both();
+        let (near, far) = tcp();
+        let small = || Tasklet::builder().stack_size(128 * 1024);
+        let accepting = small().spawn(move || {
+            let mut stream = server.accept(far).unwrap();
+            stream.write_all(b"hello").unwrap();
+            stream.close().unwrap();
+        });
+        let connecting = small().spawn(move || {
+            let mut stream = client.connect("localhost", near).unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            text
+        });
+        assert_eq!(connecting.unwrap().join().unwrap(), "hello");
+        accepting.unwrap().join().unwrap();
     });
 }

@@ -48,7 +48,16 @@ fn read(
             false => length.iter().fold(0, fold),
         };
         if len > limit as u64 {
-            return (frames, Some(FrameTooLong { len, limit: limit as u64 }.to_string()));
+            return (
+                frames,
+                Some(
+                    FrameTooLong {
+                        len,
+                        limit: limit as u64,
+                    }
+                    .to_string(),
+                ),
+            );
         }
         let Some((frame, rest)) = rest.split_at_checked(len as usize) else {
             break;

@@ -234,7 +234,8 @@ impl RuntimeBuilder {
 
     /// Whether SIGINT and SIGTERM stop the program in order, and a second one at once. By default
     /// they do. Otherwise they do what they do without the runtime: end the process, or whatever the
-    /// program has arranged itself.
+    /// program has arranged itself. Those who [subscribe](crate::subscribe_signals) to them take them over
+    /// in either case.
     ///
     /// ```
     /// use actor_core::{Runtime, quit};

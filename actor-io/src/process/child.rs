@@ -49,41 +49,37 @@ pub struct Child {
 impl Child {
     /// Takes over a program that has just been started.
     pub(super) fn new(mut process: process::Child, kill_on_drop: bool) -> io::Result<Child> {
-        match Child::try_new(&mut process) {
-            Ok((end, stdin, stdout, stderr)) => Ok(Child {
-                stdin,
-                stdout,
-                stderr,
-                process: Some(process),
-                end,
-                kill_on_drop,
-            }),
-            // There is no descriptor left for it: nobody could wait for it.
+        // Nobody has waited for it, so the identifier is still its own.
+        let pid = Pid::from_child(&process);
+        let opened = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(io::Error::from);
+        let end = match opened.and_then(Source::new) {
+            Ok(end) => end,
             Err(error) => {
+                // For want of descriptors, say: nobody could wait for it.
                 let _ = process.kill();
                 orphans::adopt(process);
-                Err(error)
+                return Err(error);
             }
-        }
-    }
-
-    #[allow(clippy::type_complexity)] // the parts of one value
-    fn try_new(
-        process: &mut process::Child,
-    ) -> io::Result<(
-        Source,
-        Option<ChildStdin>,
-        Option<ChildStdout>,
-        Option<ChildStderr>,
-    )> {
-        // Nobody has waited for it, so the identifier is still its own.
-        let pid = Pid::from_child(process);
-        Ok((
-            Source::new(pidfd_open(pid, PidfdFlags::NONBLOCK)?)?,
-            process.stdin.take().map(ChildStdin::new).transpose()?,
-            process.stdout.take().map(ChildStdout::new).transpose()?,
-            process.stderr.take().map(ChildStderr::new).transpose()?,
-        ))
+        };
+        let (stdin, stdout, stderr) = (
+            process.stdin.take(),
+            process.stdout.take(),
+            process.stderr.take(),
+        );
+        let mut child = Child {
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            process: Some(process),
+            end,
+            // Until all is well.
+            kill_on_drop: true,
+        };
+        child.stdin = stdin.map(ChildStdin::new).transpose()?;
+        child.stdout = stdout.map(ChildStdout::new).transpose()?;
+        child.stderr = stderr.map(ChildStderr::new).transpose()?;
+        child.kill_on_drop = kill_on_drop;
+        Ok(child)
     }
 
     fn process(&mut self) -> &mut process::Child {

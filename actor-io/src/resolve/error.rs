@@ -10,13 +10,14 @@ use actor_core::TimedOut;
 /// Why a name has not been resolved.
 ///
 /// ```
-/// use actor_io::{ResolveError, resolve};
+/// use actor_io::{ResolveError, Resolver};
+/// use std::io;
 /// use std::time::Duration;
 ///
-/// let error = resolve("no-such-host.invalid", 80, Duration::from_secs(30)).unwrap_err();
-/// # let offline = !matches!(error, ResolveError::NotFound);
-/// # if offline { return }
+/// let nobody = Resolver::new(1, |_host| Err(ResolveError::NotFound));
+/// let error = nobody.resolve("host.example", 80, Duration::from_secs(5)).unwrap_err();
 /// assert!(matches!(error, ResolveError::NotFound));
+/// assert_eq!(io::Error::from(error).kind(), io::ErrorKind::NotFound);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -1,5 +1,7 @@
 //! Names to addresses.
 
+#[cfg(feature = "hickory")]
+mod dns;
 mod error;
 mod flight;
 mod system;
@@ -10,6 +12,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+#[cfg(feature = "hickory")]
+pub use dns::{Dns, Service};
 pub use error::ResolveError;
 use flight::Flights;
 

@@ -193,3 +193,74 @@ impl<W: Write> Write for TelnetWriter<W> {
         self.inner.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a byte at a time, and fails at every other.
+    #[derive(Default)]
+    struct Reluctant {
+        taken: Vec<u8>,
+        willing: bool,
+    }
+
+    impl Write for Reluctant {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            self.willing = !self.willing;
+            if !self.willing {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            self.taken.push(buf[0]);
+            Ok(1)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Whoever goes on after an error loses nothing and sends nothing twice.
+    #[test]
+    fn pairs_and_refusals_stay_whole_on_a_stream_that_fails() {
+        let refusals = Arc::new(Mutex::new(b"\xff\xfc\x01".to_vec()));
+        let mut writer = TelnetWriter {
+            inner: Reluctant::default(),
+            refusals: refusals.clone(),
+            owed: Vec::new(),
+        };
+        let mut rest = &b"a\xff\xffb\xff"[..];
+        let mut second = Some(b"\xff\xfe\x18");
+        let mut tries = 0;
+        while !rest.is_empty() {
+            tries += 1;
+            assert!(tries < 100, "gets nowhere");
+            if rest == b"b\xff" {
+                refusals.lock().extend(second.take().into_iter().flatten());
+            }
+            if let Ok(count) = writer.write(rest) {
+                rest = &rest[count..];
+            }
+        }
+        while writer.flush().is_err() {}
+        let taken = &writer.inner.taken;
+        assert!(taken.starts_with(b"\xff\xfc\x01a"), "{taken:?}");
+        let mut text = Vec::new();
+        TelnetFilter::new().filter(taken, &mut text, &mut Vec::new());
+        assert_eq!(text, b"a\xff\xffb\xff");
+    }
+
+    /// Gives commands alone, then text, then the end.
+    #[test]
+    fn commands_alone_are_not_the_end() {
+        let mut reader = TelnetReader {
+            inner: (&b"\xff\xfd\x01"[..]).chain(&b"\xff\xfb\x18text"[..]),
+            filter: TelnetFilter::new(),
+            refusals: Arc::default(),
+        };
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "text");
+        assert_eq!(*reader.refusals.lock(), b"\xff\xfc\x01\xff\xfe\x18");
+    }
+}

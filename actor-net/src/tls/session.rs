@@ -11,6 +11,7 @@
 //! the next write, as the protocol allows.) The reading end sends it if that can be done at once, and else
 //! leaves it to the next write; it never waits for a peer that does not read.
 
+use std::cell::Cell;
 use std::io::{self, IoSlice, Read, Write};
 use std::mem;
 
@@ -23,12 +24,18 @@ use super::TlsError;
 /// system call.
 const CHUNK: usize = 64 * 1024;
 
-/// How much of an empty buffer is kept.
-const KEPT: usize = 20 * 1024;
+/// How large a buffer for records may be that is kept.
+const KEPT: usize = 2 * CHUNK;
 
 /// How much is read at once: to begin with, and when there is always more.
 const FIRST_READ: usize = 4 * 1024;
 const LARGEST_READ: usize = 64 * 1024;
+
+thread_local! {
+    /// An empty buffer for records, so that no connection keeps one. Taken out by whoever sends, who may wait
+    /// with it.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// See the [module](self). Shared by the halves of a stream.
 pub(super) struct Session {
@@ -206,10 +213,9 @@ impl Session {
         loop {
             let mut records = {
                 let mut state = self.state.lock();
-                state.collect()?;
                 Records {
                     session: self,
-                    bytes: mem::take(&mut state.outgoing),
+                    bytes: state.collect()?,
                     sent: 0,
                 }
             };
@@ -241,12 +247,17 @@ impl State {
         self.tls.wants_write() || !self.outgoing.is_empty()
     }
 
-    /// Takes what rustls wants to have sent.
-    fn collect(&mut self) -> io::Result<()> {
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut self.outgoing)?;
+    /// All that is to be sent.
+    fn collect(&mut self) -> io::Result<Vec<u8>> {
+        let mut records = mem::take(&mut self.outgoing);
+        if records.capacity() == 0 && self.tls.wants_write() {
+            // Not there at the end of a thread.
+            records = SPARE.try_with(Cell::take).unwrap_or_default();
         }
-        Ok(())
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut records)?;
+        }
+        Ok(records)
     }
 
     fn check_writable(&self) -> io::Result<()> {
@@ -353,13 +364,13 @@ struct Records<'a> {
 
 impl Drop for Records<'_> {
     fn drop(&mut self) {
-        let mut state = self.session.state.lock();
         let mut bytes = mem::take(&mut self.bytes);
         bytes.drain(..self.sent);
-        // Nobody else sends meanwhile, but the other half may have made an alert.
-        bytes.append(&mut state.outgoing);
-        if !bytes.is_empty() || bytes.capacity() <= KEPT {
-            state.outgoing = bytes;
+        if !bytes.is_empty() {
+            // Nobody else sends meanwhile, so there is nothing in its place.
+            self.session.state.lock().outgoing = bytes;
+        } else if bytes.capacity() <= KEPT {
+            let _ = SPARE.try_with(|spare| spare.set(bytes));
         }
     }
 }

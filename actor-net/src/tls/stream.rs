@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actor_core::sync::Mutex;
 use actor_core::timeout;
-use actor_io::{Split, TcpStream};
+use actor_io::{Endpoint, Split, TcpStream};
 use rustls::pki_types::CertificateDer;
 use rustls::{Connection, HandshakeKind, ProtocolVersion};
 
@@ -498,6 +498,17 @@ impl<S: Split> TlsWriter<S> {
     /// ```
     pub fn close_notify(&mut self) -> io::Result<()> {
         self.with_sink(Session::close)
+    }
+
+    /// Ends the stream beneath.
+    pub(super) fn abort_sink(&self)
+    where
+        S::Writer: Endpoint,
+    {
+        // The reader has it for no longer than that; and if it has, something goes wrong already.
+        if let Ok(sink) = self.sink.lock_timeout(AT_ONCE) {
+            sink.abort();
+        }
     }
 
     /// Has it to itself.
