@@ -409,6 +409,9 @@ pub mod net {
     pub use actor_net::{TlsConnector, TlsServer, tls};
 }
 
+/// Event-driven connections without a stack: Python's `asyncore` and `asynchat`.
+pub use actor_net::dispatcher;
+
 /// What nearly every program uses.
 ///
 /// ```

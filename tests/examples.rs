@@ -10,7 +10,16 @@ use common::{PATIENCE, Program, example};
 
 #[test]
 fn echo_sends_back_what_it_gets() {
-    let echo = Program::start(example("echo").arg("127.0.0.1:0"));
+    sends_back_what_it_gets("echo");
+}
+
+#[test]
+fn asyncore_echo_sends_back_what_it_gets() {
+    sends_back_what_it_gets("asyncore_echo");
+}
+
+fn sends_back_what_it_gets(name: &str) {
+    let echo = Program::start(example(name).arg("127.0.0.1:0"));
     let addr = echo.address();
     let clients: Vec<_> = (0..10u8)
         .map(|n| {

@@ -2,11 +2,12 @@
 
 mod common;
 
+use std::fs;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use common::{Program, child};
+use common::{Program, child, eventually};
 use concurrence::io;
 use concurrence::{
     Mailbox, Overflow, Signal, Tasklet, dispatch, match_message, quit, subscribe_signals,
@@ -77,6 +78,34 @@ fn a_subscriber_takes_ctrl_c_over_and_gives_it_back() {
     // The first again: the program is stopped in order.
     program.wait_for_output("stopped");
     assert_eq!(program.ended().code(), Some(3));
+}
+
+/// Two at once, so that the second handler runs before anything else has been done about the first.
+#[test]
+fn two_at_once_that_are_taken_over_do_not_end_the_program() {
+    let mut command = child(|| {
+        dispatch(|| {
+            let wanted = [Signal::INT, Signal::TERM];
+            subscribe_signals(wanted, Tasklet::current()).unwrap();
+            say("ready");
+            let mut both = [next(), next()];
+            both.sort_unstable();
+            assert_eq!(both, wanted);
+            say("survived");
+        })
+    });
+    let program = Program::start(&mut command);
+    program.wait_for_output("ready");
+    program.signal(libc::SIGSTOP);
+    let stat = format!("/proc/{}/stat", program.pid());
+    eventually("the stop", || {
+        fs::read_to_string(&stat).unwrap().contains(") T ")
+    });
+    program.signal(libc::SIGINT);
+    program.signal(libc::SIGTERM);
+    program.signal(libc::SIGCONT);
+    program.wait_for_output("survived");
+    assert_eq!(program.ended().code(), Some(0));
 }
 
 #[test]

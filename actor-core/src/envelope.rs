@@ -20,7 +20,7 @@ use crate::dead_letters::{self, DeadLetterCause};
 use crate::queue::{Kind, Link};
 use crate::reply::{self, Reply, ReplyTo, Share, Shared, Standing};
 use crate::waiter::Waiter;
-use crate::{CallError, Exit, ExitReason, Message, Pid, counters, recycle};
+use crate::{CallError, Context, Exit, ExitReason, Message, Pid, counters, recycle};
 
 #[repr(C)]
 struct Header {
@@ -239,6 +239,31 @@ impl Stops {
     };
 }
 
+/// Something that an actor is to do, given to it as a message.
+struct Deed<F>(F);
+
+impl<F: Send + 'static> Message for Deed<F> {
+    type Reply = ();
+}
+
+struct Deeds<A, F>(PhantomData<(A, F)>);
+
+impl<A: Actor, F: FnOnce(&mut A, &mut Context<A>) + Send + 'static> Deeds<A, F> {
+    const CLASS: Class = Class {
+        system: true,
+        handle: |node, actor| {
+            // SAFETY: as for `handle_sent`.
+            let sent = unsafe { recycle::take(node.cast::<Sent<Deed<F>>>()) };
+            if let Some(Deed(deed)) = sent.message {
+                // SAFETY: as above.
+                let (value, mut context) = unsafe { cell::parts::<A>(actor) };
+                deed(value, &mut context);
+            }
+        },
+        ..<Deed<F> as Classes>::SENT
+    };
+}
+
 /// # Safety
 ///
 /// As for [`handle_sent`].
@@ -396,6 +421,17 @@ impl Envelope {
     pub(crate) fn exit<A: Actor>(exit: Exit) -> Envelope {
         let mut envelope = Envelope::new(exit);
         envelope.set_class(&Exits::<A>::TO_ACTOR);
+        envelope
+    }
+
+    /// Something for an actor of the type `A` to do.
+    pub(crate) fn deed<A, F>(deed: F) -> Envelope
+    where
+        A: Actor,
+        F: FnOnce(&mut A, &mut Context<A>) + Send + 'static,
+    {
+        let mut envelope = Envelope::new(Deed(deed));
+        envelope.set_class(&Deeds::<A, F>::CLASS);
         envelope
     }
 

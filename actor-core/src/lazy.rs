@@ -20,6 +20,13 @@ unsafe impl<T: Send + Sync> Sync for LazyBox<T> {}
 unsafe impl<T: Send> Send for LazyBox<T> {}
 
 impl<T> LazyBox<T> {
+    pub(crate) const fn empty() -> Self {
+        LazyBox {
+            boxed: AtomicPtr::new(ptr::null_mut()),
+            _owns: PhantomData,
+        }
+    }
+
     pub(crate) fn new(value: Option<T>) -> Self {
         let boxed = value.map_or(ptr::null_mut(), |value| Box::into_raw(Box::new(value)));
         LazyBox {

@@ -115,15 +115,91 @@ pub use unmatched::Unmatched;
 /// the interface.
 #[doc(hidden)]
 pub mod __private {
+    use std::fmt;
+    use std::time::Duration;
+
+    pub use crate::actor::Attendant;
+    use crate::actor::cell::{ActorRef, ENDING, KILLED, STOPPING};
     pub use crate::actor::unheard::{Answer, ErrorText, log_unheard};
     use crate::envelope::Envelope;
     use crate::exit;
+    use crate::mailbox::Patience;
     pub use crate::matching::Slot;
     pub use crate::pool::PoolBusy;
     use crate::reply::wait_for_reply;
     pub use crate::runtime::signals::Unblocked;
+    use crate::sync::Event;
     use crate::waiter::{ThreadParker, Waiter};
-    use crate::{Actor, Addr, CallError, ExitReason, Message, Pid};
+    use crate::{
+        Actor, Addr, AddrBuilder, CallError, Context, ExitReason, Message, Pid, SpawnError,
+        TimedOut, Timer, worker,
+    };
+
+    /// Has an actor do something, as it handles a message; `false` if it takes no more. It takes no room
+    /// in a bounded mailbox, and is no dead letter if the actor ends before. Never waits, nor is it an
+    /// operation that a kill could end.
+    pub fn act<A: Actor>(
+        addr: &Addr<A>,
+        deed: impl FnOnce(&mut A, &mut Context<A>) + Send + 'static,
+    ) -> bool {
+        let deed = Envelope::deed::<A, _>(deed);
+        addr.core().deliver(deed, Patience::System).is_ok()
+    }
+
+    /// Spawns an actor with an [`Attendant`], which makes its value.
+    pub fn spawn_attended<A: Actor, T: Attendant<A>>(
+        builder: AddrBuilder<A>,
+        attendant: impl FnOnce(&Addr<A>) -> T,
+    ) -> Result<Addr<A>, SpawnError> {
+        builder.spawn_attended(attendant)
+    }
+
+    /// Whether the actor is to take no more messages.
+    pub fn is_ending<A: Actor>(ctx: &Context<A>) -> bool {
+        ctx.core().flags() & (STOPPING | ENDING | KILLED) != 0
+    }
+
+    /// Some actor, to be ended. It does not keep it reachable.
+    #[derive(Clone)]
+    pub struct AnyActor(ActorRef);
+
+    impl AnyActor {
+        /// The actor of this address.
+        pub fn new<A: Actor>(addr: &Addr<A>) -> AnyActor {
+            AnyActor(addr.core().reference())
+        }
+
+        /// As [`stop_for`].
+        pub fn stop_for(&self, reason: &ExitReason) {
+            self.0.stop_for(reason);
+        }
+
+        /// As [`Addr::kill`].
+        pub fn kill(&self) {
+            self.0.kill();
+        }
+    }
+
+    impl fmt::Debug for AnyActor {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    /// Waits for an event; `Ok(false)` as soon as the calling tasklet is asked to stop.
+    pub fn wait_or_stop(event: &Event, limit: Option<Duration>) -> Result<bool, TimedOut> {
+        event.wait_or_stop(limit)
+    }
+
+    /// Has `work` done soon by the driver of a worker: this one, or `home`, or any. It must not wait.
+    pub fn soon(home: Option<usize>, work: impl FnOnce() + Send + 'static) {
+        worker::soon(home, Box::new(work));
+    }
+
+    /// Has `work` done by the driver of a worker when `wait` is over. It must not wait.
+    pub fn after(wait: Duration, work: impl FnOnce() + Send + 'static) -> Timer {
+        Timer::start(wait, work)
+    }
 
     /// Has `deed` done when an actor ends for good, on the stack of whoever ends it; at once if it has.
     /// It must not wait or panic.

@@ -941,6 +941,147 @@ fn loom_readiness_keeps_an_edge_between_two_readers() {
     });
 }
 
+/// One turn of an owner without a stack: it says that it looks, and reads until it would block, as
+/// `Source::attempt_once` does. Gives how much it has read.
+fn look(socket: &Socket) -> usize {
+    socket.readiness.rearm();
+    read_all(socket)
+}
+
+fn read_all(socket: &Socket) -> usize {
+    let mut read = 0;
+    loop {
+        let seen = socket.readiness.state();
+        if !socket.readiness.is_ready(Direction::Read) {
+            return read;
+        }
+        let has_some = |bytes: usize| bytes.checked_sub(1);
+        if socket.bytes.fetch_update(AcqRel, Acquire, has_some).is_ok() {
+            read += 1;
+        } else if socket.readiness.clear(Direction::Read, seen) {
+            return read;
+        }
+    }
+}
+
+/// An owner that looks while bytes arrive: afterwards either nothing is left, or it has been told, and
+/// looks once more.
+#[test]
+fn loom_readiness_tells_an_owner_of_all_that_it_has_not_seen() {
+    check(None, || {
+        let socket = Socket::new();
+        socket.readiness.mark_watched();
+        let peer = {
+            let socket = socket.clone();
+            thread::spawn(move || {
+                socket.arrive();
+                socket.arrive();
+            })
+        };
+        let mut read = look(&socket);
+        peer.join().unwrap();
+        if socket.readiness.is_told() {
+            read += look(&socket);
+        }
+        assert_eq!(read, 2, "something waits unheard of");
+    });
+}
+
+/// The same if a tasklet takes from the descriptor as well: what it clears, the owner is told of when it
+/// comes again.
+#[test]
+fn loom_readiness_tells_an_owner_beside_a_reader() {
+    check(Some(3), || {
+        let socket = Socket::new();
+        socket.readiness.mark_watched();
+        let peer = {
+            let socket = socket.clone();
+            thread::spawn(move || socket.arrive())
+        };
+        let other = {
+            let socket = socket.clone();
+            thread::spawn(move || usize::from(socket.try_read()))
+        };
+        let mut read = look(&socket) + other.join().unwrap();
+        peer.join().unwrap();
+        if socket.readiness.is_told() {
+            read += look(&socket);
+        }
+        assert_eq!(read, 1, "it waits unheard of");
+    });
+}
+
+/// An owner that is told by way of a message, of which there is one at a time: what it is told by takes note
+/// and sends the message, unless one is on its way, and the owner reads when it handles that. As connections
+/// of actors without a stack do.
+#[test]
+fn loom_readiness_tells_by_one_message_at_a_time() {
+    struct Owner {
+        socket: Arc<Socket>,
+        sent: AtomicBool,
+        messages: AtomicUsize,
+        read: AtomicUsize,
+    }
+
+    impl Owner {
+        /// What `Watch::ready` does.
+        fn ready(&self) {
+            self.socket.readiness.rearm();
+            let readable = self.socket.readiness.is_ready(Direction::Read);
+            if readable && !self.sent.swap(true, SeqCst) {
+                self.messages.fetch_add(1, AcqRel);
+            }
+        }
+
+        /// Handles a message, if there is one.
+        fn turn(&self) {
+            let one_less = |messages: usize| messages.checked_sub(1);
+            if self
+                .messages
+                .fetch_update(AcqRel, Acquire, one_less)
+                .is_ok()
+            {
+                self.sent.swap(false, SeqCst);
+                let read = read_all(&self.socket);
+                self.read.fetch_add(read, Relaxed);
+            }
+        }
+    }
+
+    check(Some(3), || {
+        let socket = Socket::new();
+        socket.readiness.mark_watched();
+        let owner = Arc::new(Owner {
+            socket,
+            sent: AtomicBool::new(false),
+            messages: AtomicUsize::new(0),
+            read: AtomicUsize::new(0),
+        });
+        // All begins with a look.
+        owner.read.fetch_add(look(&owner.socket), Relaxed);
+        let worker = {
+            let owner = owner.clone();
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    let was_told = owner.socket.readiness.is_told();
+                    owner.socket.arrive();
+                    // The worker's own thread alone sets the mark, and takes it down.
+                    if !was_told && owner.socket.readiness.is_told() {
+                        owner.ready();
+                    }
+                }
+            })
+        };
+        owner.turn();
+        worker.join().unwrap();
+        // It is one actor, so its turns do not overlap.
+        while owner.messages.load(Acquire) > 0 {
+            owner.turn();
+        }
+        assert_eq!(owner.read.load(Relaxed), 2, "something waits unheard of");
+    });
+}
+
 // Wait lists ------------------------------------------------------------------------------------
 
 /// Shares what is complete only once it has been used, under loom.

@@ -7,13 +7,14 @@
 //! the change.
 //!
 //! Most often one tasklet waits: a stream has one reader, a tasklet one joiner. For that one there is
-//! a place of its own, which costs no lock.
+//! a place of its own, which costs no lock; and no line for others is made before there is one.
 
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use crate::block::{self, Interrupt, Wait};
+use crate::lazy::LazyBox;
 use crate::line::{Line, Ticket};
 use crate::primitive::{ConstAtomicPtr, ConstAtomicUsize, Mutex};
 use crate::tasklet::core::Core;
@@ -24,9 +25,24 @@ use crate::waiter::Waiter;
 pub(crate) struct WaitList {
     /// A tasklet that waits.
     sole: Sole<Core>,
-    /// How many others there are: the length of the line, to be read without its lock.
+    others: LazyBox<Others>,
+}
+
+/// Those for whom the place was taken.
+#[derive(Debug)]
+struct Others {
+    /// How many there are: the length of the line, to be read without its lock.
     queued: ConstAtomicUsize,
     line: Mutex<Line<Waiter>>,
+}
+
+impl Default for Others {
+    fn default() -> Self {
+        Others {
+            queued: ConstAtomicUsize::new(0),
+            line: Mutex::new(Line::new()),
+        }
+    }
 }
 
 /// A place for one shared thing, to be put there and taken out without a lock.
@@ -87,8 +103,7 @@ impl WaitList {
     pub(crate) const fn new() -> Self {
         WaitList {
             sole: Sole::new(),
-            queued: ConstAtomicUsize::new(0),
-            line: Mutex::new(Line::new()),
+            others: LazyBox::empty(),
         }
     }
 
@@ -106,8 +121,9 @@ impl WaitList {
             },
             thread => thread,
         };
-        let mut line = self.line.lock();
-        self.queued.fetch_add(1, SeqCst);
+        let others = self.others.get_or_default();
+        let mut line = others.line.lock();
+        others.queued.fetch_add(1, SeqCst);
         let ticket = line.join(waiter);
         Place {
             list: self,
@@ -120,10 +136,11 @@ impl WaitList {
         if let Some(core) = self.sole.take() {
             Waiter::Tasklet(core).wake();
         }
-        for _ in 0..self.queued.load(SeqCst) {
-            let mut line = self.line.lock();
+        let Some(others) = self.others() else { return };
+        for _ in 0..others.queued.load(SeqCst) {
+            let mut line = others.line.lock();
             let Some(waiter) = line.next() else { return };
-            self.queued.fetch_sub(1, SeqCst);
+            others.queued.fetch_sub(1, SeqCst);
             // Not under the lock: waking another worker may ring its bell, a system call.
             drop(line);
             waiter.wake();
@@ -149,7 +166,20 @@ impl WaitList {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.sole.is_empty() && self.queued.load(SeqCst) == 0
+        self.sole.is_empty()
+            && self
+                .others()
+                .is_none_or(|others| others.queued.load(SeqCst) == 0)
+    }
+
+    /// The others, if there have ever been any. Whoever enters makes their line first; so a waker that
+    /// finds none has made its change before the newcomer looks, as if it had found nobody in it.
+    fn others(&self) -> Option<&Others> {
+        if cfg!(loom) {
+            // loom's types are made before they are shared.
+            return Some(self.others.get_or_default());
+        }
+        self.others.get()
     }
 }
 
@@ -179,7 +209,10 @@ impl Place<'_> {
         match self.kind {
             // A tasklet waits for one thing at a time, so its pointer there is this place's.
             PlaceKind::Sole(core) => !self.list.sole.holds(core),
-            PlaceKind::Queued(ticket) => !self.list.line.lock().contains(ticket),
+            PlaceKind::Queued(ticket) => {
+                let others = self.list.others.get_or_default();
+                !others.line.lock().contains(ticket)
+            }
         }
     }
 }
@@ -189,10 +222,11 @@ impl Drop for Place<'_> {
         match self.kind {
             PlaceKind::Sole(core) => drop(self.list.sole.take_back(core)),
             PlaceKind::Queued(ticket) => {
-                let mut line = self.list.line.lock();
+                let others = self.list.others.get_or_default();
+                let mut line = others.line.lock();
                 let left = line.leave(ticket);
                 if left.is_some() {
-                    self.list.queued.fetch_sub(1, SeqCst);
+                    others.queued.fetch_sub(1, SeqCst);
                 }
                 // Not under the lock: the reference may be the last.
                 drop(line);

@@ -210,6 +210,21 @@ pub(crate) fn post(id: usize, command: impl FnOnce(&Local) + Send + 'static) {
     unsafe { deliver(id, node) };
 }
 
+/// Has `work` done soon by a driver: this worker's, or else that of `home`, or any. It must not wait.
+///
+/// # Panics
+///
+/// If the runtime has never been started.
+pub(crate) fn soon(home: Option<usize>, work: Box<dyn FnOnce() + Send>) {
+    assert!(!all().is_empty(), "the runtime has not been started");
+    match local() {
+        Some(local) => local.due.borrow_mut().push_back(work),
+        None => post(home.unwrap_or(0), move |local| {
+            local.due.borrow_mut().push_back(work);
+        }),
+    }
+}
+
 /// # Safety
 ///
 /// As [`Queue::push`]; the node begins a [`Core`] or a [`Command`], as its kind says.
@@ -310,7 +325,7 @@ pub(crate) struct Local {
     /// Carriers that have nothing to do; each has suspended, and is in no queue.
     idle_carriers: RefCell<Vec<NonNull<Core>>>,
     timers: RefCell<Timers>,
-    /// Timers' actions that are due, to be run by the driver.
+    /// Timers' actions that are due, and what else is to be run by the driver.
     due: RefCell<VecDeque<Box<dyn FnOnce() + Send>>>,
     sources: RefCell<Sources>,
     stacks: Stacks,

@@ -4,7 +4,8 @@
 //! mailbox of its own: the handler reads and writes as if it were alone in the world, and can be
 //! sent messages, stopped, killed and looked up in the tree like any other tasklet. Or it gives each
 //! to an [actor](Server::serve_actors), which is sent what a [`Codec`] has decoded and answers through a
-//! [`Connection`]. A [`Connector`] is the other side: it resolves a name and tries its addresses in turn
+//! [`Connection`]. Actors that see to sockets of their own, as in Python's `asyncore`, are
+//! [dispatchers](dispatcher). A [`Connector`] is the other side: it resolves a name and tries its addresses in turn
 //! under one deadline. [`TelnetStream`] and [`TelnetCodec`] are for people at telnet clients.
 //!
 //! ```
@@ -33,9 +34,12 @@
 //! });
 //! ```
 
+mod closing;
 mod codec;
 mod connection;
 mod connector;
+pub mod dispatcher;
+mod roll;
 mod server;
 mod telnet;
 #[cfg(feature = "tls")]

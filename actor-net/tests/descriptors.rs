@@ -1,4 +1,4 @@
-//! A server that runs out of descriptors: refuses, does not spin, and recovers.
+//! A server that runs out of descriptors: refuses, does not spin, and recovers; of each kind.
 //!
 //! The server is a process of its own, this very program, so that the clients' descriptors do not
 //! count.
@@ -12,7 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actor_net::Server;
+use actor_core::{Actor, BoxError, Context, Handler, Message};
+use actor_net::{Codec, Connection, Server};
 use common::PATIENCE;
 
 const ROLE: &str = "ACTOR_NET_TEST_SERVER";
@@ -22,10 +23,21 @@ const ROOM: u64 = 24;
 
 #[test]
 fn a_shortage_of_descriptors_is_survived() {
-    if env::var_os(ROLE).is_some() {
-        return serve();
+    survives("tasklets");
+}
+
+#[test]
+fn a_shortage_of_descriptors_is_survived_without_stacks() {
+    survives("stackless");
+}
+
+fn survives(kind: &str) {
+    match env::var(ROLE) {
+        Ok(role) if role == kind => return serve(kind),
+        Ok(_) => return,
+        Err(_) => {}
     }
-    let mut server = start();
+    let mut server = start(kind);
     let addr = server.addr;
 
     // More than it has room for. Those it serves answer, all others are told at once.
@@ -90,14 +102,10 @@ impl Drop for Running {
     }
 }
 
-fn start() -> Running {
+fn start(kind: &str) -> Running {
     let mut child = Command::new(env::current_exe().unwrap())
-        .args([
-            "a_shortage_of_descriptors_is_survived",
-            "--exact",
-            "--nocapture",
-        ])
-        .env(ROLE, "yes")
+        .args(["is_survived", "--nocapture", "--test-threads=1"])
+        .env(ROLE, kind)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -110,9 +118,11 @@ fn start() -> Running {
 }
 
 /// What the child does: answers a byte with the same byte, with few descriptors.
-fn serve() {
-    actor_core::dispatch(|| {
-        let server = Server::bind("127.0.0.1:0").unwrap();
+fn serve(kind: &str) {
+    let stackless = kind == "stackless";
+    actor_core::dispatch(move || {
+        let server = Server::builder().stackless(stackless).bind("127.0.0.1:0");
+        let server = server.unwrap();
         let addr = server.local_addr();
         let mut limit = libc::rlimit {
             rlim_cur: 0,
@@ -127,6 +137,9 @@ fn serve() {
         }
         // The test harness may have begun a line of its own.
         println!("\nlistening on {addr}");
+        if stackless {
+            return server.run_actors(Bytes, Echo);
+        }
         let handler = |mut stream: actor_io::TcpStream| -> std::io::Result<()> {
             let mut byte = [0];
             while stream.read(&mut byte)? > 0 {
@@ -136,6 +149,40 @@ fn serve() {
         };
         server.run(handler)
     });
+}
+
+/// Bytes, one by one.
+#[derive(Clone)]
+struct Bytes;
+
+struct Byte(u8);
+
+impl Message for Byte {
+    type Reply = ();
+}
+
+impl Codec for Bytes {
+    type Item = Byte;
+    type Out = u8;
+
+    fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Byte>, BoxError> {
+        Ok(input.split_off_first().copied().map(Byte))
+    }
+
+    fn encode(&self, byte: u8, bytes: &mut Vec<u8>) -> Result<(), BoxError> {
+        bytes.push(byte);
+        Ok(())
+    }
+}
+
+struct Echo(Connection<Bytes>);
+
+impl Actor for Echo {}
+
+impl Handler<Byte> for Echo {
+    fn handle(&mut self, Byte(byte): Byte, _: &mut Context<Self>) {
+        self.0.send(byte);
+    }
 }
 
 fn connect(addr: SocketAddr) -> TcpStream {

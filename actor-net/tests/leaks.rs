@@ -81,6 +81,9 @@ fn round() {
     round_with(bind().unwrap().spawn(handle).unwrap());
     let server = bind().unwrap();
     round_with(server.spawn_actors(LineCodec::new(), Handler).unwrap());
+    let stackless = Server::builder().stackless(true).max_connections(20);
+    let server = stackless.bind("127.0.0.1:0").unwrap();
+    round_with(server.spawn_actors(LineCodec::new(), Handler).unwrap());
 }
 
 fn round_with(server: ServerHandle) {

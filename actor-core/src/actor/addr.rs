@@ -5,6 +5,7 @@ use std::hash::{Hash, Hasher};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+use super::attended::{self, Attendant};
 use super::cell::{ActorCell, ENDED, Settings, Typed};
 use super::{Accepts, Actor};
 use crate::block::{self, Here, Interrupt};
@@ -413,6 +414,29 @@ impl<A: Actor> AddrBuilder<A> {
     /// Spawns the actor. Fails with [`SpawnError::NotRunning`] outside a running
     /// [`dispatch`](crate::dispatch).
     pub fn spawn(self, actor: A) -> Result<Addr<A>, SpawnError> {
+        let (addr, home) = self.allocate(|settings| ActorCell::allocate(settings, Some(actor)))?;
+        addr.core().launch(home);
+        Ok(addr)
+    }
+
+    /// Spawns an actor with an attendant, which is made when the address is known.
+    pub(crate) fn spawn_attended<T: Attendant<A>>(
+        self,
+        attendant: impl FnOnce(&Addr<A>) -> T,
+    ) -> Result<Addr<A>, SpawnError> {
+        let (addr, home) = self.allocate(attended::allocate::<A, T>)?;
+        let attendant = attendant(&addr);
+        // SAFETY: it has just been allocated for this type.
+        unsafe { attended::attend(addr.cell, attendant) };
+        addr.core().launch(home);
+        Ok(addr)
+    }
+
+    /// An actor that is still to be launched, and where.
+    fn allocate(
+        self,
+        allocate: impl FnOnce(Settings) -> NonNull<Typed<A>>,
+    ) -> Result<(Addr<A>, usize), SpawnError> {
         block::touch();
         let program = runtime::program().ok_or(SpawnError::NotRunning)?;
         let home = match (self.placement, block::here()) {
@@ -425,10 +449,8 @@ impl<A: Actor> AddrBuilder<A> {
             mailbox: self.mailbox,
             program,
         };
-        let cell = ActorCell::allocate(settings, Some(actor));
-        let addr = Addr { cell };
-        addr.core().launch(home);
-        Ok(addr)
+        let cell = allocate(settings);
+        Ok((Addr { cell }, home))
     }
 
     /// As [`spawn`](Self::spawn), and waits until [`started`](Actor::started) has returned; its error

@@ -153,6 +153,8 @@ type Factory = dyn Fn(&ActorCell) -> Result<(), BoxError> + Send + Sync;
 /// What depends on the actor's type.
 pub(crate) struct Table {
     name: fn() -> &'static str,
+    /// Makes the value, if it is not there from the beginning.
+    make: unsafe fn(&ActorCell),
     /// Calls `started`.
     started: unsafe fn(&ActorCell) -> Result<(), BoxError>,
     /// Calls `stopped`.
@@ -161,8 +163,27 @@ pub(crate) struct Table {
     exit: fn(Exit) -> Envelope,
     /// Drops the value.
     drop_value: unsafe fn(&ActorCell),
+    /// It has come to its end for good: does what has been left to be done then.
+    over: unsafe fn(&ActorCell),
     /// Frees the memory.
     free: unsafe fn(NonNull<ActorCell>),
+}
+
+impl Table {
+    /// The table of an actor that has something behind its value.
+    pub(super) const fn with(
+        self,
+        make: unsafe fn(&ActorCell),
+        over: unsafe fn(&ActorCell),
+        free: unsafe fn(NonNull<ActorCell>),
+    ) -> Table {
+        Table {
+            make,
+            over,
+            free,
+            ..self
+        }
+    }
 }
 
 /// An actor with its value.
@@ -235,8 +256,9 @@ unsafe impl Sync for ActorCell {}
 unsafe impl Send for ActorCell {}
 
 impl<A: Actor> Typed<A> {
-    const TABLE: Table = Table {
+    pub(super) const TABLE: Table = Table {
         name: std::any::type_name::<A>,
+        make: |_| {},
         started: |core| {
             // SAFETY: as for `value_of`, which the caller promises.
             let (value, mut context) = unsafe { parts::<A>(core) };
@@ -253,21 +275,77 @@ impl<A: Actor> Typed<A> {
             // SAFETY: as above.
             unsafe { typed::<A>(core).as_ref().value.clear() };
         },
-        free: |cell| {
-            // What has come to one that was never launched.
-            // SAFETY: nobody else refers to it.
-            unsafe { cell.as_ref().mailbox.close() };
-            // SAFETY: as above.
-            while let Some(message) = unsafe { cell.as_ref().mailbox.pop() } {
-                // SAFETY: as above.
-                let core = unsafe { cell.as_ref() };
-                contain(|| message.abandon(core.pid, core.name()));
-            }
-            // Wherever this is, it is not the place for a panic of the user's.
-            // SAFETY: it was allocated as this, and the last reference has gone.
-            contain(|| drop(unsafe { Box::from_raw(cell.cast::<Typed<A>>().as_ptr()) }));
-        },
+        over: |_| {},
+        // SAFETY: it was allocated as this.
+        free: |cell| unsafe { free(cell.cast::<Typed<A>>()) },
     };
+
+    /// Puts the value in its place.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the carrier, and there is no reference to a value.
+    pub(super) unsafe fn fill(&self, value: A) {
+        // SAFETY: as the caller promises.
+        unsafe { self.value.fill(value) };
+    }
+
+    /// A new actor, with one address.
+    ///
+    /// It counts as on its way to its home's inbox, where [`launch`](ActorCell::launch) then puts it; so
+    /// nothing wakes it before.
+    pub(super) fn new(settings: Settings, value: Option<A>, table: &'static Table) -> Self {
+        let extra = settings.name.map(|name| Extra {
+            name: Some(name),
+            ..Extra::default()
+        });
+        Typed {
+            core: ActorCell {
+                link: Link::new(Kind::Actor),
+                residence: Residence::new(),
+                flags: AtomicU8::new(NEW),
+                reason: AtomicU8::new(NO_REASON),
+                pid: Pid::unused(),
+                table,
+                program: settings.program,
+                entry: Cell::default(),
+                handles: AtomicUsize::new(1),
+                references: AtomicUsize::new(1),
+                carrier: AtomicPtr::new(ptr::null_mut()),
+                mailbox: Contents::new(settings.mailbox),
+                waiting: LazyBox::new(None),
+                extra: LazyBox::new(extra),
+            },
+            value: Slot::new(value),
+        }
+    }
+}
+
+/// Puts an actor, whatever stands behind its cell, where it stays.
+pub(super) fn settle<T>(typed: T) -> NonNull<T> {
+    let typed = NonNull::from(Box::leak(Box::new(typed)));
+    // See `whole`.
+    typed.expose_provenance();
+    typed
+}
+
+/// Frees what [`settle`] has made.
+///
+/// # Safety
+///
+/// It begins with a cell, to which the last reference has gone.
+pub(super) unsafe fn free<T>(whole: NonNull<T>) {
+    // SAFETY: as the caller promises.
+    let core = unsafe { whole.cast::<ActorCell>().as_ref() };
+    // What has come to one that was never launched.
+    core.mailbox.close();
+    // SAFETY: nobody else refers to it.
+    while let Some(message) = unsafe { core.mailbox.pop() } {
+        contain(|| message.abandon(core.pid, core.name()));
+    }
+    // Wherever this is, it is not the place for a panic of the user's.
+    // SAFETY: it was boxed by `settle`, and the last reference has gone.
+    contain(|| drop(unsafe { Box::from_raw(whole.as_ptr()) }));
 }
 
 /// # Safety
@@ -305,43 +383,14 @@ pub(crate) struct Settings {
 }
 
 impl ActorCell {
-    /// A new actor, with one address.
-    ///
-    /// It counts as on its way to its home's inbox, where [`launch`](Self::launch) then puts it; so
-    /// nothing wakes it before.
+    /// A new actor, with one address. It is still to be [launched](Self::launch).
     pub(crate) fn allocate<A: Actor>(settings: Settings, value: Option<A>) -> NonNull<Typed<A>> {
-        let extra = settings.name.map(|name| Extra {
-            name: Some(name),
-            ..Extra::default()
-        });
-        let typed = Typed {
-            core: ActorCell {
-                link: Link::new(Kind::Actor),
-                residence: Residence::new(),
-                flags: AtomicU8::new(NEW),
-                reason: AtomicU8::new(NO_REASON),
-                pid: Pid::unused(),
-                table: &Typed::<A>::TABLE,
-                program: settings.program,
-                entry: Cell::default(),
-                handles: AtomicUsize::new(1),
-                references: AtomicUsize::new(1),
-                carrier: AtomicPtr::new(ptr::null_mut()),
-                mailbox: Contents::new(settings.mailbox),
-                waiting: LazyBox::new(None),
-                extra: LazyBox::new(extra),
-            },
-            value: Slot::new(value),
-        };
-        let typed = NonNull::from(Box::leak(Box::new(typed)));
-        // See `whole`.
-        typed.expose_provenance();
-        typed
+        settle(Typed::new(settings, value, &Typed::<A>::TABLE))
     }
 
     /// A pointer to this with the right to use all of the allocation, which a reference to the part that
     /// does not depend on the type has not.
-    fn whole(&self) -> NonNull<ActorCell> {
+    pub(super) fn whole(&self) -> NonNull<ActorCell> {
         NonNull::with_exposed_provenance(NonNull::from(self).addr())
     }
 
@@ -716,7 +765,11 @@ impl ActorCell {
     pub(crate) fn make_value(&self) -> Result<(), BoxError> {
         match self.supervised() {
             Some(supervised) => (supervised.factory)(self),
-            None => Ok(()),
+            None => {
+                // SAFETY: the caller is its carrier, and it has not been started.
+                unsafe { (self.table.make)(self) };
+                Ok(())
+            }
         }
     }
 
@@ -840,6 +893,15 @@ impl ActorCell {
         patience: Patience,
     ) -> Result<(), SendError<Envelope>> {
         block::touch();
+        self.deliver(envelope, patience)
+    }
+
+    /// As [`send`](Self::send), in the middle of whatever runs: it is no operation of the caller's.
+    pub(crate) fn deliver(
+        &self,
+        envelope: Envelope,
+        patience: Patience,
+    ) -> Result<(), SendError<Envelope>> {
         // SAFETY: that is what `is_at_home` says.
         if unsafe {
             self.mailbox
@@ -874,6 +936,16 @@ impl ActorCell {
     pub(crate) unsafe fn drop_value(&self) {
         // SAFETY: as the caller promises.
         unsafe { (self.table.drop_value)(self) }
+    }
+
+    /// Does what has been left to be done at its end.
+    ///
+    /// # Safety
+    ///
+    /// The caller is its carrier, and calls this once.
+    pub(crate) unsafe fn over(&self) {
+        // SAFETY: as the caller promises.
+        unsafe { (self.table.over)(self) }
     }
 
     /// Marks it as ended. For its carrier.

@@ -29,7 +29,7 @@ impl<A: Actor> Context<A> {
         }
     }
 
-    pub(super) fn core(&self) -> &ActorCell {
+    pub(crate) fn core(&self) -> &ActorCell {
         // SAFETY: it lives, as `new` was promised.
         &unsafe { self.cell.as_ref() }.core
     }

@@ -6,6 +6,7 @@
 
 pub(crate) mod activity;
 mod addr;
+mod attended;
 pub(crate) mod carrier;
 pub(crate) mod cell;
 mod context;
@@ -20,6 +21,7 @@ pub(crate) mod surplus;
 pub(crate) mod unheard;
 
 pub use self::addr::{Addr, AddrBuilder, WeakAddr};
+pub use self::attended::Attendant;
 pub use self::context::Context;
 pub use self::pool::{Keyed, Pool, PoolBuilder, Routing};
 pub use self::supervisor::{

@@ -266,6 +266,8 @@ unsafe fn end(local: &Local, carrier: &Core, actor: &ActorCell, reason: &ExitRea
     if let Some(watchers) = actor.watchers_if_any() {
         watchers.do_deeds();
     }
+    // SAFETY: this is its carrier, and this its only end.
+    contain(|| unsafe { actor.over() });
     actor.clear_locals(&guarded);
     actor.set_reason(reason);
     actor.mark_ended();

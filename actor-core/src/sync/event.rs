@@ -134,7 +134,7 @@ impl Event {
     /// assert_eq!(waited, Err(TimedOut));
     /// ```
     pub fn wait(&self) {
-        if let Err(interrupt) = self.wait_until(None) {
+        if let Err(interrupt) = self.wait_until(self.waiting(None)) {
             interrupt.raise("waiting for an event");
         }
     }
@@ -155,10 +155,27 @@ impl Event {
     /// assert_eq!(event.wait_timeout(Duration::from_millis(1)), Ok(()));
     /// ```
     pub fn wait_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
-        self.wait_until(time::after(limit)).map_err(|_| TimedOut)
+        self.wait_until(self.waiting(time::after(limit)))
+            .map_err(|_| TimedOut)
     }
 
-    fn wait_until(&self, deadline: Option<Instant>) -> Result<(), Interrupt> {
+    /// As [`wait`](Self::wait), but `Ok(false)` as soon as the calling tasklet is asked to stop.
+    pub(crate) fn wait_or_stop(&self, limit: Option<Duration>) -> Result<bool, TimedOut> {
+        let deadline = limit.and_then(time::after);
+        match self.wait_until(self.waiting(deadline).or_stop()) {
+            Ok(()) => Ok(true),
+            Err(Interrupt::Stopping) => Ok(false),
+            Err(interrupt) if limit.is_none() => interrupt.raise("waiting for an event"),
+            Err(_) => Err(TimedOut),
+        }
+    }
+
+    fn waiting(&self, deadline: Option<Instant>) -> Wait {
+        let what = Waiting::Event((&raw const *self).addr());
+        Wait::new(what, deadline)
+    }
+
+    fn wait_until(&self, wait: Wait) -> Result<(), Interrupt> {
         block::enter()?;
         if self.is_set() {
             return Ok(());
@@ -175,8 +192,7 @@ impl Event {
             }
         };
         let happened = || place.may_go_on().then_some(());
-        let what = Waiting::Event((&raw const *self).addr());
-        block::wait_until(Wait::new(what, deadline), happened)
+        block::wait_until(wait, happened)
     }
 }
 

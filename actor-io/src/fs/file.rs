@@ -580,3 +580,34 @@ impl From<std_fs::OpenOptions> for OpenOptions {
         OpenOptions(options)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a thread has read for somebody who did not wait for it counts as not read.
+    #[test]
+    fn the_position_is_where_the_reader_has_got_to() {
+        let path = std::env::temp_dir().join(format!("actor-io-position-{}", std::process::id()));
+        std_fs::write(&path, "0123456789").unwrap();
+        let mut file = File::options().read(true).write(true).open(&path).unwrap();
+        let mut two = [0; 2];
+
+        file.shared.fetch(4).unwrap();
+        assert_eq!(file.stream_position().unwrap(), 0);
+        file.shared.fetch(4).unwrap();
+        file.shared.fetch(4).unwrap(); // the first is still there
+        file.read_exact(&mut two).unwrap();
+        assert_eq!(two, *b"01");
+        file.write_all(b"ab").unwrap();
+        file.shared.fetch(4).unwrap();
+        file.seek(SeekFrom::Current(1)).unwrap();
+        file.read_exact(&mut two).unwrap();
+        assert_eq!(two, *b"56");
+        file.shared.fetch(1).unwrap();
+        let mut file = file.try_into_std().unwrap();
+        assert_eq!(file.stream_position().unwrap(), 7);
+        assert_eq!(std_fs::read(&path).unwrap(), b"01ab456789");
+        std_fs::remove_file(path).unwrap();
+    }
+}

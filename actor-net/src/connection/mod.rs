@@ -9,10 +9,11 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use actor_core::sync::Event;
 use actor_core::{Tasklet, WeakTasklet};
 
 pub use error::ConnectionError;
-use outbox::{Limits, Outbox};
+use outbox::{Limits, Next, Outbox, Pushed};
 
 use crate::codec::Codec;
 
@@ -29,21 +30,41 @@ thread_local! {
 ///
 /// Clones are of the same connection, and anybody may have one. It does not keep the connection open.
 pub struct Connection<C: Codec> {
-    shared: Arc<Shared<C>>,
+    line: Arc<dyn Line<C>>,
 }
 
-/// What the handles of a connection, its reader and its writer share.
+/// What is behind the handles of a connection.
+pub(crate) trait Line<C>: Send + Sync {
+    fn codec(&self) -> &C;
+
+    fn limits(&self) -> Limits;
+
+    fn peer(&self) -> SocketAddr;
+
+    fn outbox(&self) -> &Outbox;
+
+    /// Stirs the writer.
+    fn stir(self: Arc<Self>);
+
+    /// Has the connection brought to its end.
+    fn end(&self);
+}
+
+/// What the handles of a connection, its reader and its writer share, where these have a tasklet each.
 pub(crate) struct Shared<C> {
     codec: C,
+    limits: Limits,
     pub(crate) peer: SocketAddr,
     pub(crate) outbox: Outbox,
+    /// Set when the writer, if it waits, has something to do.
+    stirred: Event,
     /// Reads, and looks after the connection's end when it is asked to stop.
     reader: WeakTasklet,
 }
 
 impl<C: Codec> Connection<C> {
-    pub(crate) fn new(shared: Arc<Shared<C>>) -> Self {
-        Connection { shared }
+    pub(crate) fn new(line: Arc<dyn Line<C>>) -> Self {
+        Connection { line }
     }
 
     /// Sends `out` to the peer.
@@ -64,17 +85,22 @@ impl<C: Codec> Connection<C> {
     /// }
     /// ```
     pub fn send(&self, out: impl Into<C::Out>) {
-        let Shared { codec, outbox, .. } = &*self.shared;
+        let (outbox, limits) = (self.line.outbox(), self.line.limits());
         let mut bytes = SCRATCH.take();
         bytes.clear();
-        match codec.encode(out.into(), &mut bytes) {
-            Ok(()) if outbox.push(&bytes) => {}
-            Ok(()) => {
-                let Limits { messages, bytes } = outbox.limits();
-                outbox.fail(ConnectionError::Outbox { messages, bytes });
-                outbox.shut();
-                self.shared.end();
-            }
+        match self.line.codec().encode(out.into(), &mut bytes) {
+            Ok(()) => match outbox.push(&bytes, limits) {
+                Pushed::Taken => {}
+                Pushed::Stir => self.line.clone().stir(),
+                Pushed::Full => {
+                    let Limits { messages, bytes } = limits;
+                    outbox.fail(ConnectionError::Outbox { messages, bytes });
+                    if outbox.shut() {
+                        self.line.clone().stir();
+                    }
+                    self.line.end();
+                }
+            },
             Err(error) => {
                 outbox.fail(ConnectionError::Encode(error));
                 self.close();
@@ -100,8 +126,10 @@ impl<C: Codec> Connection<C> {
     /// }
     /// ```
     pub fn close(&self) {
-        self.shared.outbox.finish();
-        self.shared.end();
+        if self.line.outbox().finish() {
+            self.line.clone().stir();
+        }
+        self.line.end();
     }
 
     /// The address of the peer.
@@ -113,7 +141,7 @@ impl<C: Codec> Connection<C> {
     /// }
     /// ```
     pub fn peer_addr(&self) -> SocketAddr {
-        self.shared.peer
+        self.line.peer()
     }
 
     /// Why the connection was lost or given up; `None` while it has not been, and if it has ended in the
@@ -128,7 +156,7 @@ impl<C: Codec> Connection<C> {
     /// }
     /// ```
     pub fn error(&self) -> Option<Arc<ConnectionError>> {
-        self.shared.outbox.error()
+        self.line.outbox().error()
     }
 
     /// Whether it is still connected, as far as this end knows.
@@ -140,57 +168,100 @@ impl<C: Codec> Connection<C> {
     /// }
     /// ```
     pub fn is_open(&self) -> bool {
-        self.shared.outbox.is_open()
+        self.line.outbox().is_open()
     }
 }
 
 impl<C: Codec> Clone for Connection<C> {
     fn clone(&self) -> Self {
-        Connection::new(self.shared.clone())
+        Connection::new(self.line.clone())
     }
 }
 
 impl<C: Codec> fmt::Debug for Connection<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("peer", &self.shared.peer)
+            .field("peer", &self.line.peer())
             .finish_non_exhaustive()
     }
 }
 
-impl<C> Shared<C> {
+impl<C: Send + Sync> Line<C> for Shared<C> {
+    fn codec(&self) -> &C {
+        &self.codec
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    fn stir(self: Arc<Self>) {
+        self.stirred.set();
+    }
+
+    fn end(&self) {
+        if let Some(reader) = self.reader.upgrade() {
+            reader.stop();
+        }
+    }
+}
+
+impl<C: Send + Sync> Shared<C> {
     /// Of a connection that the current tasklet reads.
     pub(crate) fn new(codec: C, peer: SocketAddr, limits: Limits) -> Self {
         Shared {
             codec,
+            limits,
             peer,
-            outbox: Outbox::new(limits),
+            outbox: Outbox::new(true),
+            stirred: Event::new(),
             reader: Tasklet::current().downgrade(),
         }
     }
 
-    /// Has the reader end the connection.
-    pub(crate) fn end(&self) {
-        if let Some(reader) = self.reader.upgrade() {
-            reader.stop();
+    /// Takes nothing more to be written.
+    pub(crate) fn finish(&self) {
+        if self.outbox.finish() {
+            self.stirred.set();
+        }
+    }
+
+    /// Has nothing more written.
+    pub(crate) fn shut(&self) {
+        if self.outbox.shut() {
+            self.stirred.set();
         }
     }
 
     /// What the writer does.
     pub(crate) fn write_to(&self, mut stream: impl Write) {
         let _writing = Writing(self);
-        while let Some(chunk) = self.outbox.next() {
-            let mut rest = &chunk.bytes[..];
-            while !rest.is_empty() {
-                let written = match stream.write(rest) {
+        loop {
+            // Before it says that it waits, so that no stir comes before it and gets lost.
+            self.stirred.clear();
+            let mut chunk = match self.outbox.next() {
+                Next::Write(chunk) => chunk,
+                Next::Wait => {
+                    self.stirred.wait();
+                    continue;
+                }
+                Next::End => return,
+            };
+            while !chunk.rest().is_empty() {
+                let written = match stream.write(chunk.rest()) {
                     Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                     written => written,
                 };
                 match written {
-                    Ok(count) => {
-                        self.outbox.written(count);
-                        rest = &rest[count..];
-                    }
+                    Ok(count) => self.outbox.written(&mut chunk, count),
                     Err(error) => {
                         self.outbox.fail(ConnectionError::Write(error));
                         return;
@@ -208,14 +279,15 @@ impl<C> Shared<C> {
 }
 
 /// Once nobody writes any more the connection is over, however that has come.
-struct Writing<'a, C>(&'a Shared<C>);
+struct Writing<'a, C: Send + Sync>(&'a Shared<C>);
 
-impl<C> Drop for Writing<'_, C> {
+impl<C: Send + Sync> Drop for Writing<'_, C> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.outbox.fail(ConnectionError::Writer);
         }
-        self.0.outbox.shut();
+        // There is no writer to be stirred.
+        let _ = self.0.outbox.shut();
         self.0.end();
     }
 }

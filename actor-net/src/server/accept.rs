@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actor_core::{Outcome, Tasklet};
+use actor_core::Tasklet;
 use actor_io::{TcpListener, TcpStream};
 
-use super::connection::{Refusal, Service};
+use super::connection::Refusal;
+use super::connections::Connections;
 use super::throttle::Throttle;
 
 /// How many connections are taken before others on this worker have their turn; and how many may be
@@ -32,6 +33,17 @@ pub(super) trait Acceptor {
     fn turn_away(&self) -> bool;
 }
 
+/// What serves the connections.
+pub(super) trait Service: Send + Sync + 'static {
+    /// The server's name.
+    fn name(&self) -> &str;
+
+    fn connections(&self) -> &Connections;
+
+    /// Begins to serve a connection, or closes it. Does not wait for its end.
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Result<(), Refusal>;
+}
+
 impl Acceptor for TcpListener {
     fn accept_or_stop(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
         TcpListener::accept_or_stop(self)
@@ -44,11 +56,10 @@ impl Acceptor for TcpListener {
 }
 
 /// Accepts until the current tasklet is asked to stop; closes the listener.
-pub(super) fn until_stopped<A, H, R>(listener: A, service: &Arc<Service<H>>) -> io::Result<()>
+pub(super) fn until_stopped<A, S>(listener: A, service: &Arc<S>) -> io::Result<()>
 where
     A: Acceptor,
-    H: Fn(TcpStream) -> R + Send + Sync + 'static,
-    R: Outcome + 'static,
+    S: Service,
 {
     let mut reserve = Reserve::new();
     let mut backoff = BackOff::new();
@@ -109,7 +120,7 @@ fn sleep_or_stop(pause: Duration) {
 }
 
 /// What an error of accept is about.
-enum Failure {
+pub(crate) enum Failure {
     /// The connection that was next; the one after it may be well.
     Connection,
     /// Descriptors or memory have run out; waiting may help.
@@ -119,7 +130,7 @@ enum Failure {
 }
 
 impl Failure {
-    fn of(error: &io::Error) -> Failure {
+    pub(crate) fn of(error: &io::Error) -> Failure {
         match error.raw_os_error() {
             // The last is the reactor's, when the system watches as many descriptors as it may.
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC) => {
@@ -206,7 +217,7 @@ mod tests {
     use actor_core::{Runtime, TimedOut, time};
 
     use super::super::builder::ServerBuilder;
-    use super::super::connections::Connections;
+    use super::super::connection::Tasklets;
     use super::*;
 
     /// Fails and succeeds by a script, and notes when it is asked; stops at the end of the script.
@@ -271,7 +282,7 @@ mod tests {
     /// What becomes of a script: how many connections were turned away, and how the loop has ended.
     fn follow(script: &Script) -> (u64, io::Result<()>) {
         let connections = Arc::<Connections>::default();
-        let service = Arc::new(Service::new(
+        let service = Arc::new(Tasklets::new(
             drop,
             "scripted".to_owned(),
             ServerBuilder::new().settings,

@@ -116,9 +116,9 @@ where
     /// Has the writer write what is left, unless the actor has come to a bad end, for as long as it may.
     fn end_writing(&self, shared: &Shared<C>, writer: &JoinHandle<()>, reason: &ExitReason) {
         if matches!(reason, ExitReason::Killed | ExitReason::Panicked(_)) {
-            shared.outbox.shut();
+            shared.shut();
         } else {
-            shared.outbox.finish();
+            shared.finish();
             if writer.wait_timeout(self.settings.linger).is_ok() {
                 return;
             }
@@ -133,15 +133,21 @@ where
     /// address, says so.
     fn note(&self, shared: &Shared<C>, reason: &ExitReason) {
         let (server, peer) = (&self.server, shared.peer);
-        let Some(error) = shared.outbox.error() else {
-            tracing::debug!(server, %peer, %reason, "connection closed");
-            return;
-        };
-        let everyday = match &*error {
+        match shared.outbox.error() {
+            None => tracing::debug!(server, %peer, %reason, "connection closed"),
+            Some(error) => self.settings.note(server, peer, &error),
+        }
+    }
+}
+
+impl Settings {
+    /// Logs what a connection was lost by that an actor served.
+    pub(super) fn note(&self, server: &str, peer: SocketAddr, error: &ConnectionError) {
+        let everyday = match error {
             ConnectionError::Unsent { .. } => true,
             error => error
                 .io()
-                .is_some_and(|error| self.settings.is_everyday(error.kind())),
+                .is_some_and(|error| self.is_everyday(error.kind())),
         };
         if everyday {
             tracing::debug!(server, %peer, %error, "connection lost");

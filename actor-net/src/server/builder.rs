@@ -58,6 +58,7 @@ pub(super) struct Settings {
     pub(super) stack_size: Option<usize>,
     pub(super) mailbox: Option<Mailbox>,
     pub(super) outbox: Limits,
+    pub(super) stackless: bool,
 }
 
 impl Settings {
@@ -117,6 +118,7 @@ impl ServerBuilder {
                     messages: DEFAULT_OUTBOX_MESSAGES,
                     bytes: DEFAULT_OUTBOX_BYTES,
                 },
+                stackless: false,
             },
         }
     }
@@ -272,6 +274,20 @@ impl ServerBuilder {
     /// ```
     pub fn outbox(mut self, messages: usize, bytes: usize) -> Self {
         self.settings.outbox = Limits { messages, bytes };
+        self
+    }
+
+    /// Whether connections that actors serve hold no stack while they are idle; by default they hold two, one
+    /// to read on and one to write. See [`Server::serve_actors`] for what is
+    /// different then. Has no effect on connections that a handler serves.
+    ///
+    /// ```
+    /// use actor_net::Server;
+    ///
+    /// let server = Server::builder().stackless(true).bind("127.0.0.1:0").unwrap();
+    /// ```
+    pub fn stackless(mut self, stackless: bool) -> Self {
+        self.settings.stackless = stackless;
         self
     }
 

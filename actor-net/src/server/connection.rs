@@ -11,15 +11,13 @@ use std::time::Duration;
 use actor_core::{BoxError, Outcome, Placement, SpawnError, Tasklet, time};
 use actor_io::TcpStream;
 
+use super::accept::Service;
 use super::builder::Settings;
 use super::connections::{Connections, Place};
+use crate::closing::{DRAIN_BYTES, DRAIN_TIME};
 
-/// How much a peer may still send while its connection is being closed, and for how long.
-const DRAIN_BYTES: usize = 64 * 1024;
-const DRAIN_TIME: Duration = Duration::from_secs(1);
-
-/// What the connections of a server have in common.
-pub(super) struct Service<H> {
+/// What the connections of a server have in common, where each has a tasklet.
+pub(super) struct Tasklets<H> {
     handler: H,
     name: String,
     settings: Settings,
@@ -29,8 +27,12 @@ pub(super) struct Service<H> {
 /// Why a connection was turned away.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    TooMany { limit: usize },
+    TooMany {
+        limit: usize,
+    },
     Spawn(SpawnError),
+    /// The system has refused something.
+    System(io::Error),
 }
 
 impl fmt::Display for Refusal {
@@ -41,45 +43,42 @@ impl fmt::Display for Refusal {
                 "the limit of {limit} connections is reached (`max_connections` sets it)"
             ),
             Refusal::Spawn(error) => write!(f, "{error}"),
+            Refusal::System(error) => write!(f, "{error}"),
         }
     }
 }
 
-impl<H> Service<H> {
+impl<H> Tasklets<H> {
     pub(super) fn new(
         handler: H,
         name: String,
         settings: Settings,
         connections: Arc<Connections>,
     ) -> Self {
-        Service {
+        Tasklets {
             handler,
             name,
             settings,
             connections,
         }
     }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn connections(&self) -> &Connections {
-        &self.connections
-    }
 }
 
-impl<H, R> Service<H>
+impl<H, R> Service for Tasklets<H>
 where
     H: Fn(TcpStream) -> R + Send + Sync + 'static,
     R: Outcome + 'static,
 {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
     /// Gives the connection a tasklet of its own, or closes it.
-    pub(super) fn admit(
-        self: &Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-    ) -> Result<(), Refusal> {
+    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Result<(), Refusal> {
         let limit = self.settings.max_connections;
         let Some(place) = self.connections.admit(limit) else {
             return Err(Refusal::TooMany {
@@ -101,7 +100,13 @@ where
             .map(drop)
             .map_err(Refusal::Spawn)
     }
+}
 
+impl<H, R> Tasklets<H>
+where
+    H: Fn(TcpStream) -> R + Send + Sync + 'static,
+    R: Outcome + 'static,
+{
     /// What the connection's tasklet does.
     fn serve(&self, place: Place, stream: TcpStream, peer: SocketAddr) {
         place.occupy();

@@ -1,12 +1,15 @@
 //! The connections that a server has at the moment.
 
-use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use actor_core::__private::AnyActor;
 use actor_core::sync::Event;
-use actor_core::{Tasklet, WeakTasklet};
+use actor_core::{ExitReason, Tasklet, WeakTasklet};
 use parking_lot::Mutex;
+
+use crate::roll::Roll;
 
 /// See the [module](self). Shared by the server, its handle and the connections.
 #[derive(Debug, Default)]
@@ -19,10 +22,8 @@ pub(super) struct Connections {
 
 #[derive(Debug, Default)]
 struct State {
-    next: u64,
-    /// Those that have a place. The tasklet is told once it runs; not a strong reference, which
-    /// would keep the mailbox of one open that nobody else can send to.
-    places: HashMap<u64, Option<WeakTasklet>>,
+    /// Those that have a place.
+    places: Roll<Member>,
     phase: Phase,
     /// Nobody is admitted any more.
     closed: bool,
@@ -31,6 +32,36 @@ struct State {
 impl State {
     fn is_over(&self) -> bool {
         self.closed && self.places.is_empty()
+    }
+}
+
+/// Who is to be told of the server's end.
+#[derive(Clone)]
+enum Member {
+    /// It does not run yet.
+    Nobody,
+    /// Not a strong reference, which would keep the mailbox of one open that nobody else can send to.
+    Tasklet(WeakTasklet),
+    /// Of a connection without a tasklet.
+    Actor(AnyActor),
+    /// What is left to be written goes on without its actor. Few are: hence the box.
+    Lingering(Box<Arc<dyn Lingering>>),
+}
+
+/// A connection whose actor has ended.
+pub(super) trait Lingering: Send + Sync {
+    /// It is to end at once.
+    fn kill(&self);
+}
+
+impl fmt::Debug for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Member::Nobody => f.write_str("Nobody"),
+            Member::Tasklet(tasklet) => tasklet.fmt(f),
+            Member::Actor(actor) => actor.fmt(f),
+            Member::Lingering(_) => f.write_str("Lingering"),
+        }
     }
 }
 
@@ -44,12 +75,34 @@ enum Phase {
 }
 
 impl Phase {
-    fn tell(self, tasklet: &Tasklet) {
-        match self {
-            Phase::Serving => {}
-            Phase::Stopping => tasklet.stop(),
-            Phase::Killing => tasklet.kill(),
+    fn tell(self, member: &Member) {
+        match (self, member) {
+            (Phase::Serving, _) | (_, Member::Nobody) => {}
+            (Phase::Stopping, Member::Tasklet(tasklet)) => {
+                if let Some(tasklet) = tasklet.upgrade() {
+                    tasklet.stop();
+                }
+            }
+            (Phase::Killing, Member::Tasklet(tasklet)) => {
+                if let Some(tasklet) = tasklet.upgrade() {
+                    tasklet.kill();
+                }
+            }
+            (Phase::Stopping, Member::Actor(actor)) => actor.stop_for(&ExitReason::Shutdown),
+            (Phase::Killing, Member::Actor(actor)) => actor.kill(),
+            (Phase::Stopping, Member::Lingering(_)) => {}
+            (Phase::Killing, Member::Lingering(connection)) => connection.kill(),
         }
+    }
+}
+
+/// What a newcomer is to be told.
+#[must_use]
+pub(super) struct Told(Phase, Member);
+
+impl Told {
+    pub(super) fn tell(self) {
+        self.0.tell(&self.1);
     }
 }
 
@@ -60,11 +113,9 @@ impl Connections {
         if limit.is_some_and(|limit| state.places.len() >= limit) {
             return None;
         }
-        let id = state.next;
-        state.next += 1;
-        state.places.insert(id, None);
+        let id = state.places.enter(Member::Nobody);
         Some(Place {
-            connections: Arc::clone(self),
+            connections: Some(Arc::clone(self)),
             id,
         })
     }
@@ -98,19 +149,43 @@ impl Connections {
     }
 
     fn tell_all(&self, phase: Phase) {
-        let tasklets: Vec<Tasklet> = {
+        let members: Vec<Member> = {
             let mut state = self.state.lock();
             state.phase = state.phase.max(phase);
             if state.is_over() {
                 self.none_left.set();
             }
-            let running = state.places.values().flatten();
-            running.filter_map(WeakTasklet::upgrade).collect()
+            state.places.iter().cloned().collect()
         };
-        // Not under the lock, which the tasklets take when they end.
-        for tasklet in &tasklets {
-            phase.tell(tasklet);
+        // Not under the lock, which they take when they end.
+        for member in &members {
+            phase.tell(member);
         }
+    }
+
+    /// Makes the actor of a connection known, unless that has ended already.
+    pub(super) fn occupy(&self, place: u32, actor: AnyActor) -> Told {
+        let member = Member::Actor(actor);
+        let mut state = self.state.lock();
+        if let Member::Nobody = state.places[place] {
+            state.places[place] = member.clone();
+        }
+        Told(state.phase, member)
+    }
+
+    /// Makes a connection known that lives on without its actor.
+    pub(super) fn linger(&self, place: u32, connection: Arc<dyn Lingering>) -> Told {
+        self.enter(place, Member::Lingering(Box::new(connection)))
+    }
+
+    fn enter(&self, place: u32, member: Member) -> Told {
+        let (phase, before) = {
+            let mut state = self.state.lock();
+            let before = std::mem::replace(&mut state.places[place], member.clone());
+            (state.phase, before)
+        };
+        drop(before);
+        Told(phase, member)
     }
 
     /// Waits until the last has ended, after [`stop_all`](Self::stop_all).
@@ -122,32 +197,48 @@ impl Connections {
 /// One connection's place among the others, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    connections: Arc<Connections>,
-    id: u64,
+    /// None once the guard is given up.
+    connections: Option<Arc<Connections>>,
+    id: u32,
 }
 
 impl Place {
     /// Makes the current tasklet known as the connection's.
     pub(super) fn occupy(&self) {
-        let tasklet = Tasklet::current();
-        let phase = {
-            let mut state = self.connections.state.lock();
-            state.places.insert(self.id, Some(tasklet.downgrade()));
-            state.phase
-        };
-        phase.tell(&tasklet);
+        let member = Member::Tasklet(Tasklet::current().downgrade());
+        if let Some(connections) = &self.connections {
+            connections.enter(self.id, member).tell();
+        }
+    }
+
+    /// Gives up the guard: somebody keeps the number alone.
+    pub(super) fn into_number(mut self) -> u32 {
+        self.connections = None;
+        self.id
+    }
+
+    /// Takes up a guard that was given up, once.
+    pub(super) fn from_number(connections: &Arc<Connections>, number: u32) -> Place {
+        Place {
+            connections: Some(connections.clone()),
+            id: number,
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let last = {
-            let mut state = self.connections.state.lock();
-            state.places.remove(&self.id);
-            state.is_over()
+        let Some(connections) = self.connections.take() else {
+            return;
         };
+        let (member, last) = {
+            let mut state = connections.state.lock();
+            let member = state.places.leave(self.id);
+            (member, state.is_over())
+        };
+        drop(member);
         if last {
-            self.connections.none_left.set();
+            connections.none_left.set();
         }
     }
 }

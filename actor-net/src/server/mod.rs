@@ -1,12 +1,13 @@
 //! [`Server`]: a tasklet, or an actor, for each connection.
 
-mod accept;
+pub(crate) mod accept;
 mod actors;
 mod builder;
 mod connection;
 mod connections;
 mod handle;
-mod throttle;
+mod stackless;
+pub(crate) mod throttle;
 #[cfg(feature = "tls")]
 mod tls;
 
@@ -18,13 +19,16 @@ use std::sync::Arc;
 use actor_core::{Handler, Outcome, SpawnError, Tasklet};
 use actor_io::{TcpListener, TcpStream, ToAddrs};
 
+use accept::Service;
 use actors::Actors;
 use builder::Settings;
 pub use builder::{
     DEFAULT_BACKLOG, DEFAULT_LINGER, DEFAULT_OUTBOX_BYTES, DEFAULT_OUTBOX_MESSAGES, ServerBuilder,
 };
+use connection::Tasklets;
 use connections::Connections;
 pub use handle::ServerHandle;
+use stackless::StacklessActors;
 #[cfg(feature = "tls")]
 pub use tls::TlsServer;
 
@@ -181,7 +185,7 @@ impl Server {
         H: Fn(TcpStream) -> R + Send + Sync + 'static,
         R: Outcome + 'static,
     {
-        self.run_with(handler, Arc::default())
+        self.run_as(tasklets(handler), Arc::default())
     }
 
     /// Serves in a tasklet of its own, a child of the current one.
@@ -208,16 +212,7 @@ impl Server {
         H: Fn(TcpStream) -> R + Send + Sync + 'static,
         R: Outcome + 'static,
     {
-        let local_addr = self.local_addr;
-        let connections = Arc::<Connections>::default();
-        let tasklet = Tasklet::builder()
-            .name(self.settings.name_at(local_addr))
-            .stop_first(true)
-            .spawn({
-                let connections = Arc::clone(&connections);
-                move || self.run_with(handler, connections)
-            })?;
-        Ok(ServerHandle::new(tasklet, local_addr, connections))
+        self.spawn_as(tasklets(handler))
     }
 
     /// Listens on `addr` and serves with an actor for each connection until the current tasklet is asked
@@ -259,6 +254,20 @@ impl Server {
     /// These ends, and what the codec does not understand, are logged with the peer's address, those that
     /// are a peer's everyday departure at the debug level. All the rest is as for [handlers](Server):
     /// overload, stopping, the options of the [builder](Self::builder).
+    ///
+    /// # Without a stack
+    ///
+    /// With [`ServerBuilder::stackless`] none of this needs a tasklet: what the peer says is read, decoded and
+    /// handled in the actor's own turn when it has come in, and what is sent is written between the turns of
+    /// others. A connection that is idle then takes some hundred bytes and no time, and not two stacks. The
+    /// same actors and codecs work either way; it differs in this:
+    ///
+    /// - *Back-pressure.* Nothing is read while the actor handles something, or waits in a handler; then
+    ///   others have their turn after 64 messages or 64 KiB. The [`mailbox`](ServerBuilder::mailbox) bounds
+    ///   what others send, and is not passed by what the peer says.
+    /// - *Names.* The actor is called after its type; the log has the peer's address where it tells of the
+    ///   connection.
+    /// - *Reading ends* when the actor is asked to stop: what has come in and has not been handled is dropped.
     ///
     /// ```no_run
     /// use actor_core::{Actor, Context, Handler, dispatch};
@@ -317,6 +326,9 @@ impl Server {
         F: Fn(Connection<C>) -> A + Send + Sync + 'static,
         A: Handler<C::Item>,
     {
+        if self.settings.stackless {
+            return self.run_as(stackless(codec, make), Arc::default());
+        }
         let (server, handler) = self.with_actors(codec, make);
         server.run(handler)
     }
@@ -355,6 +367,9 @@ impl Server {
         F: Fn(Connection<C>) -> A + Send + Sync + 'static,
         A: Handler<C::Item>,
     {
+        if self.settings.stackless {
+            return self.spawn_as(stackless(codec, make));
+        }
         let (server, handler) = self.with_actors(codec, make);
         server.spawn(handler)
     }
@@ -382,11 +397,11 @@ impl Server {
         (self, handler)
     }
 
-    fn run_with<H, R>(self, handler: H, connections: Arc<Connections>) -> io::Result<()>
-    where
-        H: Fn(TcpStream) -> R + Send + Sync + 'static,
-        R: Outcome + 'static,
-    {
+    fn run_as<S: Service>(
+        self,
+        service: impl FnOnce(String, Settings, Arc<Connections>) -> S,
+        connections: Arc<Connections>,
+    ) -> io::Result<()> {
         if Tasklet::try_current().is_none() {
             return Err(io::Error::other(
                 "a server runs in a tasklet, and this is a plain thread",
@@ -394,12 +409,7 @@ impl Server {
         }
         let name = self.settings.name_at(self.local_addr);
         tracing::info!(addr = %self.local_addr, server = %name, "listening");
-        let service = Arc::new(connection::Service::new(
-            handler,
-            name,
-            self.settings,
-            Arc::clone(&connections),
-        ));
+        let service = Arc::new(service(name, self.settings, Arc::clone(&connections)));
         // What is left when this tasklet is killed, or the listener fails, goes with it.
         let _rest = connections::KillOnDrop(&connections);
         // Closes the listener when it returns, before anybody is asked to stop.
@@ -407,6 +417,44 @@ impl Server {
         connections.stop_all();
         connections.wait_until_none();
         Ok(())
+    }
+
+    fn spawn_as<S: Service>(
+        self,
+        service: impl FnOnce(String, Settings, Arc<Connections>) -> S + Send + 'static,
+    ) -> io::Result<ServerHandle> {
+        let local_addr = self.local_addr;
+        let connections = Arc::<Connections>::default();
+        let tasklet = Tasklet::builder()
+            .name(self.settings.name_at(local_addr))
+            .stop_first(true)
+            .spawn({
+                let connections = Arc::clone(&connections);
+                move || self.run_as(service, connections)
+            })?;
+        Ok(ServerHandle::new(tasklet, local_addr, connections))
+    }
+}
+
+/// What serves connections by running `handler` in a tasklet for each.
+fn tasklets<H>(
+    handler: H,
+) -> impl FnOnce(String, Settings, Arc<Connections>) -> Tasklets<H> + use<H> {
+    move |name, settings, connections| Tasklets::new(handler, name, settings, connections)
+}
+
+/// What serves connections by an actor for each, without a stack.
+fn stackless<C, F, A>(
+    codec: C,
+    make: F,
+) -> impl FnOnce(String, Settings, Arc<Connections>) -> StacklessActors<C, A> + use<C, F, A>
+where
+    C: Codec,
+    F: Fn(Connection<C>) -> A + Send + Sync + 'static,
+    A: Handler<C::Item>,
+{
+    move |name, settings, connections| {
+        StacklessActors::new(codec, Box::new(make), name, settings, connections)
     }
 }
 

@@ -11,8 +11,12 @@
 //! system call: if an event has come in between, the count differs, the swap fails and the flag stays
 //! set. The cost of the race is one vain system call, never a lost edge.
 //!
-//! Any number of tasklets and threads may wait for the same direction; an event wakes them all, and
-//! those who come away with nothing wait again. Plain threads wait with `poll(2)`.
+//! **Three kinds of those who wait.** Any number of tasklets and threads may wait for the same
+//! direction; an event wakes them all, and those who come away with nothing wait again. Plain threads
+//! wait with `poll(2)`. And a source may have one owner that holds no stack, a [`Watch`]: it is told when
+//! the descriptor becomes ready. It is told once, until it has [looked](Source::rearm); and since it tries
+//! until an operation would block, and a flag is cleared by that alone, an event finds the flag clear and
+//! tells it, or finds it set, and then the owner is still at it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -20,12 +24,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::block::{self, Here, Interrupt, Wait, Waiting};
-use crate::primitive::AtomicU32;
-use crate::wait_list::WaitList;
 use crate::{time, worker};
+
+mod readiness;
+mod watch;
+
+use readiness::{ALWAYS_READABLE, REGISTERED, Registration};
+pub(crate) use readiness::{Readiness, Sources};
+pub use watch::{ActorWatch, Watch};
 
 /// Which way a descriptor is waited on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,165 +43,12 @@ pub enum Direction {
     Write,
 }
 
-const READABLE: u32 = 1;
-const WRITABLE: u32 = 2;
-/// The other end has closed its side, or there is an error or urgent data: from now on a short read
-/// does not mean that the descriptor is exhausted.
-const ALWAYS_READABLE: u32 = 4;
-/// The descriptor is in some worker's epoll, so that a cleared flag will be set again.
-const REGISTERED: u32 = 8;
-const FLAGS: u32 = 0xff;
-/// One event, in the count above the flags.
-const EVENT: u32 = FLAGS + 1;
-
-impl Direction {
-    fn flag(self) -> u32 {
-        match self {
-            Direction::Read => READABLE,
-            Direction::Write => WRITABLE,
-        }
-    }
-}
-
 /// How many tasklets wait on descriptors; the virtual clock stands still for them.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether any tasklet waits on a descriptor.
 pub(crate) fn anybody_waits() -> bool {
     WAITING.load(Ordering::SeqCst) > 0
-}
-
-/// The part of a source that its worker's events reach.
-#[derive(Debug)]
-pub(crate) struct Readiness {
-    /// Flags, and the count of events above them.
-    state: AtomicU32,
-    readers: WaitList,
-    writers: WaitList,
-    /// Where the descriptor is registered.
-    registered: Mutex<Option<Registration>>,
-    /// The same worker, or `NOWHERE`, to be read without the lock.
-    home: AtomicUsize,
-}
-
-/// No worker.
-const NOWHERE: usize = usize::MAX;
-
-#[derive(Clone, Copy, Debug)]
-struct Registration {
-    worker: usize,
-    key: u64,
-}
-
-impl Readiness {
-    /// Of a descriptor of which nothing is known: everything is worth a try.
-    pub(crate) fn new() -> Self {
-        Readiness {
-            state: AtomicU32::new(READABLE | WRITABLE),
-            readers: WaitList::new(),
-            writers: WaitList::new(),
-            registered: Mutex::new(None),
-            home: AtomicUsize::new(NOWHERE),
-        }
-    }
-
-    /// Takes in an event, and wakes whom it may concern.
-    pub(crate) fn set_ready(&self, events: u32) {
-        let has = |bits: i32| events & bits as u32 != 0;
-        let ended = has(libc::EPOLLHUP | libc::EPOLLERR);
-        let mut flags = 0;
-        if has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLPRI) || ended {
-            flags |= READABLE;
-        }
-        if has(libc::EPOLLRDHUP | libc::EPOLLPRI) || ended {
-            flags |= ALWAYS_READABLE;
-        }
-        if has(libc::EPOLLOUT) || ended {
-            flags |= WRITABLE;
-        }
-        // Sequentially consistent, as are the looks at it: the wait lists ask for that.
-        let before = self
-            .state
-            .fetch_update(Ordering::SeqCst, Ordering::Relaxed, |state| {
-                Some(state.wrapping_add(EVENT) | flags)
-            })
-            .unwrap_or_else(|state| state);
-        // A flag that was set already has had its waiters woken by the event that set it, and whoever
-        // came since has seen it: one enters the list first and looks at the flag then.
-        let newly = flags & !before;
-        if newly & READABLE != 0 {
-            self.readers.wake_all();
-        }
-        if newly & WRITABLE != 0 {
-            self.writers.wake_all();
-        }
-    }
-
-    pub(crate) fn state(&self) -> u32 {
-        self.state.load(Ordering::SeqCst)
-    }
-
-    pub(crate) fn is_ready(&self, direction: Direction) -> bool {
-        self.state() & direction.flag() != 0
-    }
-
-    /// Notes that the system said "would block" at a time when the state was `seen`.
-    pub(crate) fn clear(&self, direction: Direction, seen: u32) {
-        let cleared = seen & !direction.flag();
-        let _ = self
-            .state
-            .compare_exchange(seen, cleared, Ordering::AcqRel, Ordering::Relaxed);
-    }
-}
-
-/// A worker's registered descriptors.
-#[derive(Debug, Default)]
-pub(crate) struct Sources {
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    generation: u32,
-    source: Option<Arc<Readiness>>,
-}
-
-impl Sources {
-    fn insert(&mut self, source: Arc<Readiness>) -> u64 {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                source: None,
-            });
-            u32::try_from(self.slots.len() - 1).expect("fewer descriptors than 2^32")
-        });
-        let slot = &mut self.slots[index as usize];
-        slot.source = Some(source);
-        u64::from(slot.generation) << 32 | u64::from(index)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.slots.len() == self.free.len()
-    }
-
-    pub(crate) fn get(&self, key: u64) -> Option<Arc<Readiness>> {
-        let slot = self.slots.get(key as u32 as usize)?;
-        if u64::from(slot.generation) == key >> 32 {
-            slot.source.clone()
-        } else {
-            None
-        }
-    }
-
-    pub(crate) fn remove(&mut self, key: u64) {
-        let slot = &mut self.slots[key as u32 as usize];
-        if u64::from(slot.generation) == key >> 32 && slot.source.take().is_some() {
-            // The largest generation is not used: its keys would meet those of bell and timer.
-            slot.generation = (slot.generation + 1) % u32::MAX;
-            self.free.push(key as u32);
-        }
-    }
 }
 
 /// A descriptor that blocks the tasklet, and not the thread, that waits on it.
@@ -406,6 +260,193 @@ impl Source {
         })
     }
 
+    /// Has `watch` told when the descriptor becomes ready, until it is replaced or [taken
+    /// back](Self::unwatch). Registers the descriptor on the worker of the caller.
+    ///
+    /// Only *becoming* ready is told: after an operation would have blocked. So the owner begins with a
+    /// look of its own, and each look is [`rearm`](Self::rearm) and then [`try_io`](Self::try_io), in
+    /// every direction that it cares for, until that says
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), which costs no system call once the descriptor is known
+    /// to be exhausted. An owner that leaves off earlier has itself told by its own means.
+    ///
+    /// A descriptor that has not been registered before is presumed to have nothing to read; if it has,
+    /// the owner is told at once. Tasklets may wait on the source all the same. Does not wait.
+    ///
+    /// The virtual clock stands still as long as there is somebody to be told. See [`ActorWatch`] for an
+    /// example.
+    ///
+    /// # Errors
+    ///
+    /// Where epoll fails, and on a thread that is no worker.
+    pub fn watch(&self, watch: Arc<dyn Watch>) -> io::Result<()> {
+        let local = worker::local().ok_or_else(|| Interrupt::Outside.into_io())?;
+        if self.readiness.home().is_none() {
+            self.readiness.presume_empty();
+        }
+        if self.readiness.set_watch(Some(watch)).is_none() {
+            count_watched();
+        }
+        self.register_anew(local).inspect_err(|_| self.unwatch())
+    }
+
+    /// Takes [`watch`](Self::watch) back. A call that is under way comes to its end.
+    ///
+    /// ```
+    /// # use actor_core::reactor::Source;
+    /// let (near, _far) = std::os::unix::net::UnixStream::pair()?;
+    /// Source::new(near)?.unwatch(); // there was none
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn unwatch(&self) {
+        // Dropped here, and not under the lock.
+        if self.readiness.set_watch(None).is_some() {
+            uncount_watched();
+        }
+    }
+
+    /// Has the owner told anew of what comes from now on. To be called before each look.
+    ///
+    /// ```
+    /// # use actor_core::reactor::{Direction, Source};
+    /// let (near, _far) = std::os::unix::net::UnixStream::pair()?;
+    /// let source = Source::new(near)?;
+    /// source.rearm();
+    /// assert!(source.is_ready(Direction::Write));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn rearm(&self) {
+        self.readiness.rearm();
+    }
+
+    /// Tells the owner as an event would, for it to look again: when it has left off before all was done, or
+    /// its mind has been changed. Does nothing if there is none.
+    ///
+    /// ```
+    /// # use actor_core::reactor::Source;
+    /// let (near, _far) = std::os::unix::net::UnixStream::pair()?;
+    /// Source::new(near)?.tell(); // there is nobody to be told
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn tell(&self) {
+        self.readiness.tell_once();
+    }
+
+    /// Whether an operation is worth a try, as far as is known.
+    ///
+    /// ```
+    /// use actor_core::reactor::{Direction, Source};
+    ///
+    /// let (near, _far) = std::os::unix::net::UnixStream::pair()?;
+    /// assert!(Source::new(near)?.is_ready(Direction::Read)); // nothing is known yet
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_ready(&self, direction: Direction) -> bool {
+        self.readiness.is_ready(direction)
+    }
+
+    /// Does `operation` if it is worth a try, and never waits.
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) means that the owner is told when it is worth one again,
+    /// provided that the source is [watched](Self::watch). An operation that a signal interrupts is
+    /// repeated.
+    ///
+    /// ```
+    /// use actor_core::reactor::{Direction, Source};
+    /// use std::io::{ErrorKind, Read};
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let near = Source::new(near)?;
+    /// let read = near.try_io(Direction::Read, |fd| {
+    ///     (&UnixStream::from(fd.try_clone_to_owned()?)).read(&mut [0; 1])
+    /// });
+    /// assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_io<T>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<T>,
+    ) -> io::Result<T> {
+        self.attempt_once(direction, |fd| operation(fd).map(|value| (value, false)))
+    }
+
+    /// As [`try_io`](Self::try_io), for a byte stream of which `wanted` bytes were asked; see
+    /// [`io_stream`](Self::io_stream).
+    ///
+    /// ```
+    /// use actor_core::reactor::{Direction, Source};
+    /// use std::io::Write;
+    /// use std::os::unix::net::UnixStream;
+    ///
+    /// let (near, _far) = UnixStream::pair()?;
+    /// let near = Source::new(near)?;
+    /// let written = near.try_io_stream(Direction::Write, 2, |fd| {
+    ///     (&UnixStream::from(fd.try_clone_to_owned()?)).write(b"hi")
+    /// })?;
+    /// assert_eq!(written, 2);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn try_io_stream(
+        &self,
+        direction: Direction,
+        wanted: usize,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.attempt_once(direction, |fd| {
+            operation(fd).map(|count| (count, 0 < count && count < wanted))
+        })
+    }
+
+    fn attempt_once<T>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(BorrowedFd<'_>) -> io::Result<(T, bool)>,
+    ) -> io::Result<T> {
+        loop {
+            let seen = self.readiness.state();
+            if seen & direction.flag() == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            if let Some(value) = self.once(direction, seen, &mut operation)? {
+                return Ok(value);
+            }
+            // If an event has come meanwhile, the owner would not be told of it: the flag was set.
+            if seen & REGISTERED == 0 || self.readiness.clear(direction, seen) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+        }
+    }
+
+    /// One attempt, begun when the state was `seen`; `None` if it would block.
+    fn once<T>(
+        &self,
+        direction: Direction,
+        seen: u32,
+        operation: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<(T, bool)>,
+    ) -> io::Result<Option<T>> {
+        loop {
+            match operation(self.as_fd()) {
+                Ok((value, exhausted)) => {
+                    let sticky = direction == Direction::Read && seen & ALWAYS_READABLE != 0;
+                    if exhausted && !sticky && seen & REGISTERED != 0 {
+                        self.readiness.clear(direction, seen);
+                    }
+                    return Ok(Some(value));
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The worker in whose epoll it is, if it is in one. It may be in another the moment after.
+    #[doc(hidden)]
+    pub fn home(&self) -> Option<usize> {
+        self.readiness.home()
+    }
+
     fn waiting(&self, direction: Direction) -> Waiting {
         match direction {
             Direction::Read => Waiting::Readable(self.as_raw_fd()),
@@ -444,17 +485,9 @@ impl Source {
             let here = block::here();
             // Threads ask the system: they neither hear of events nor note them in the flags.
             if seen & direction.flag() != 0 || matches!(here, Here::Thread) {
-                match operation(self.as_fd()) {
-                    Ok((value, exhausted)) => {
-                        let sticky = direction == Direction::Read && seen & ALWAYS_READABLE != 0;
-                        if exhausted && !sticky && seen & REGISTERED != 0 {
-                            self.readiness.clear(direction, seen);
-                        }
-                        return Ok(value);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(Failure::System(error)),
+                let tried = self.once(direction, seen, &mut operation);
+                if let Some(value) = tried.map_err(Failure::System)? {
+                    return Ok(value);
                 }
             }
             match here {
@@ -525,7 +558,7 @@ impl Source {
         // The usual case, without the lock: it was registered here before. Registrations change
         // hands only under the lock, but one that is read as ours and moves away the moment after is
         // no harm: wherever it is, its events wake whoever is in the lists.
-        if self.readiness.home.load(Ordering::Acquire) == local.id {
+        if self.readiness.home() == Some(local.id) {
             return Ok(());
         }
         self.register_anew(local).map_err(Failure::System)
@@ -533,39 +566,39 @@ impl Source {
 
     #[cold]
     fn register_anew(&self, local: &worker::Local) -> io::Result<()> {
-        let mut registered = self.readiness.registered.lock();
-        if let Some(old) = *registered {
-            let waited_on =
-                !self.readiness.readers.is_empty() || !self.readiness.writers.is_empty();
+        let readiness = &self.readiness;
+        let mut rest = readiness.lock();
+        if let Some(old) = readiness.registration(&rest) {
+            let waited_on = !readiness.readers.is_empty() || !readiness.writers.is_empty();
             if old.worker == local.id || waited_on {
                 return Ok(());
             }
-            self.readiness.home.store(NOWHERE, Ordering::Release);
+            readiness.unregistered(&rest);
             self.remove(old);
-            *registered = None;
         }
-        let key = local.sources().insert(self.readiness.clone());
+        let key = local.sources().insert(readiness.clone());
         let events =
             libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLPRI | libc::EPOLLET;
         if let Err(error) = epoll_add(local.epoll(), self.as_raw_fd(), events as u32, key) {
             local.sources().remove(key);
             // If this was a move, somebody may have begun to wait at the old place meanwhile: they look
             // again, and meet the error themselves.
-            self.readiness.readers.wake_all();
-            self.readiness.writers.wake_all();
+            readiness.readers.wake_all();
+            readiness.writers.wake_all();
             return Err(error);
         }
-        *registered = Some(Registration {
-            worker: local.id,
-            key,
-        });
-        self.readiness.home.store(local.id, Ordering::Release);
-        self.readiness.state.fetch_or(REGISTERED, Ordering::AcqRel);
+        let worker = local.id;
+        readiness.registered(&mut rest, Registration { worker, key });
         Ok(())
     }
 
     fn deregister(&self) {
-        if let Some(old) = self.readiness.registered.lock().take() {
+        self.unwatch();
+        let old = {
+            let rest = self.readiness.lock();
+            self.readiness.unregistered(&rest)
+        };
+        if let Some(old) = old {
             self.remove(old);
         }
     }
@@ -625,6 +658,19 @@ impl From<Interrupt> for Failure {
 /// count that all workers share would cost them.
 struct Counted {
     counted: bool,
+}
+
+/// One more that is told of a descriptor.
+fn count_watched() {
+    if time::is_virtual() {
+        WAITING.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn uncount_watched() {
+    if time::is_virtual() {
+        WAITING.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Counted {

@@ -1,0 +1,368 @@
+//! What idle connections cost that hold no stack: memory, time, and what it takes to accept and to close
+//! them. As many as the limit on descriptors allows, up to 19,000.
+//!
+//! The server is a process of its own, this very program, so that nothing but it is measured. Run with
+//! `--nocapture` for the figures: memory, and that nothing is done while nobody speaks, must be right
+//! everywhere; rates depend on the machine, and are only told.
+
+mod common;
+
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use actor_core::{Actor, BoxError, Context, Handler, dispatch, quit};
+use actor_net::dispatcher::{Channel, Dispatcher, Map};
+use actor_net::{Connection, Line, LineCodec, Server};
+use common::PATIENCE;
+use socket2::{Domain, Socket, Type};
+
+const ROLE: &str = "ACTOR_NET_IDLE_SERVER";
+
+/// How many connections are held at the most.
+const MOST: usize = 19_000;
+/// Descriptors that are left for other things.
+const RESERVE: usize = 1_000;
+/// How many connections there are before memory is measured: what is there once has been made by then.
+const FIRST: usize = 500;
+/// The aim: bytes of user memory for each connection, the actor's value not counted that is its own.
+const BYTES: usize = 512;
+
+#[test]
+fn a_connection_of_a_server_costs_little_while_it_is_idle() {
+    measure("server");
+}
+
+#[test]
+fn a_dispatcher_costs_little_while_it_is_idle() {
+    measure("dispatcher");
+}
+
+fn measure(kind: &str) {
+    match env::var(ROLE) {
+        Ok(role) if role == kind => return serve(kind),
+        Ok(_) => return,
+        Err(_) => {}
+    }
+    // All descriptors that a client may have are for one at a time.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let many = MOST.min(descriptors().saturating_sub(RESERVE));
+    if many < 4 * FIRST {
+        println!("{kind}: {many} connections are too few to be measured");
+        return;
+    }
+    let mut server = Process::start(kind);
+    let mut clients = connect(server.addr, FIRST);
+    server.wait_for(FIRST);
+    let first = server.report();
+    let few = server.cost_of_a_round_trip(&mut clients[0]);
+
+    let begun = Instant::now();
+    clients.extend(connect(server.addr, many - FIRST));
+    server.wait_for(many);
+    let accepted = rate(many - FIRST, begun);
+    let all = server.report();
+    // The actor's own value is not counted.
+    let own = match kind {
+        "server" => size_of::<Echo>(),
+        _ => size_of::<EchoDispatcher>() - size_of::<Channel>(),
+    };
+    let bytes = (all.memory - first.memory) / (many - FIRST) - own;
+
+    // Nobody says anything.
+    let before = server.report().cpu;
+    let begun = Instant::now();
+    thread::sleep(Duration::from_millis(500));
+    let idle = server.report().cpu - before;
+    let waited = begun.elapsed();
+
+    let loaded = server.cost_of_a_round_trip(&mut clients[0]);
+    // Each is alive.
+    for client in clients.iter_mut().step_by(97) {
+        round_trip(client);
+    }
+
+    let begun = Instant::now();
+    clients.clear();
+    server.wait_for(0);
+    let closed = rate(many, begun);
+    println!(
+        "{kind}: {many} idle connections: {bytes} bytes each, {idle:?} of CPU in {waited:?}; \
+         accepted {accepted:.0}/s, closed {closed:.0}/s; \
+         CPU of a round trip {few:?} beside {FIRST}, {loaded:?} beside {many}"
+    );
+    // What grows by doubling is shared by fewer, where there are few.
+    let allowed = if many >= 10_000 { BYTES } else { BYTES + 128 };
+    assert!(bytes <= allowed, "{bytes} bytes for a connection");
+    // A look at each of them every 10 ms would be several times as much.
+    assert!(idle <= waited / 10, "{idle:?} of CPU in {waited:?}");
+}
+
+fn rate(count: usize, begun: Instant) -> f64 {
+    count as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn descriptors() -> usize {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: a local of the right type; the limit is raised as far as it may be.
+    unsafe {
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
+        limit.rlim_cur = limit.rlim_max;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
+    }
+    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
+}
+
+/// Connections, on each of which something has been said.
+fn connect(addr: SocketAddr, count: usize) -> Vec<TcpStream> {
+    /// Far fewer than may wait to be accepted, or the system has clients wait for a second.
+    const AT_ONCE: usize = 256;
+    let connect = |n| {
+        // From several addresses: the system takes long to find one of the last ports that are free.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let from = SocketAddr::from(([127, 0, 0, 2 + (n % 8) as u8], 0));
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&addr.into()).unwrap();
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    };
+    let mut streams = Vec::with_capacity(count);
+    while streams.len() < count {
+        let first = streams.len();
+        streams.extend((first..count.min(first + AT_ONCE)).map(connect));
+        for stream in &mut streams[first..] {
+            stream.write_all(b"hello\n").unwrap();
+        }
+        streams[first..].iter_mut().for_each(hear);
+    }
+    streams
+}
+
+fn round_trip(stream: &mut TcpStream) {
+    stream.write_all(b"hello\n").unwrap();
+    hear(stream);
+}
+
+fn hear(stream: &mut TcpStream) {
+    let mut answer = [0; 6];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"hello\n");
+}
+
+struct Process {
+    child: Child,
+    addr: SocketAddr,
+    orders: ChildStdin,
+    reports: BufReader<ChildStdout>,
+}
+
+/// What a server tells of itself.
+struct Report {
+    connections: usize,
+    /// Resident, in bytes.
+    memory: usize,
+    cpu: Duration,
+}
+
+impl Process {
+    fn start(kind: &str) -> Process {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--nocapture", "--test-threads=1"])
+            .env(ROLE, kind)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let orders = child.stdin.take().unwrap();
+        let mut reports = BufReader::new(child.stdout.take().unwrap());
+        let addr = next_line(&mut reports, "listening ").parse().unwrap();
+        Process {
+            child,
+            addr,
+            orders,
+            reports,
+        }
+    }
+
+    fn report(&mut self) -> Report {
+        writeln!(self.orders, "report").unwrap();
+        let line = next_line(&mut self.reports, "report ");
+        let mut numbers = line.split(' ').map(|number| number.parse().unwrap());
+        let mut next = || numbers.next().unwrap();
+        Report {
+            connections: next(),
+            memory: next(),
+            cpu: Duration::from_micros(next() as u64),
+        }
+    }
+
+    fn wait_for(&mut self, connections: usize) {
+        let begun = Instant::now();
+        while self.report().connections != connections {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "never {connections} connections"
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn cost_of_a_round_trip(&mut self, client: &mut TcpStream) -> Duration {
+        const ROUNDS: u32 = 1_000;
+        let mut measure = || {
+            let before = self.report().cpu;
+            for _ in 0..ROUNDS {
+                round_trip(client);
+            }
+            (self.report().cpu - before) / ROUNDS
+        };
+        // The system has work of its own to do for connections that have just been made.
+        let costs = [measure(), measure(), measure()];
+        costs.into_iter().min().unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn next_line(lines: &mut impl BufRead, prefix: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert_ne!(
+            lines.read_line(&mut line).unwrap(),
+            0,
+            "the server has gone"
+        );
+        // The test harness of the other process writes there as well.
+        if let Some(at) = line.find(prefix) {
+            return line[at + prefix.len()..].trim().to_owned();
+        }
+    }
+}
+
+// The server -----------------------------------------------------------------------------------
+
+/// An actor for each connection.
+struct Echo(Connection<LineCodec>);
+
+impl Actor for Echo {}
+
+impl Handler<Line> for Echo {
+    fn handle(&mut self, Line(line): Line, _: &mut Context<Self>) {
+        self.0.send(line);
+    }
+}
+
+/// A dispatcher that accepts, and one for each connection.
+struct Listener(Channel, Map);
+struct EchoDispatcher(Channel);
+
+impl Actor for Listener {}
+impl Actor for EchoDispatcher {}
+
+impl Dispatcher for Listener {
+    fn channel(&mut self) -> &mut Channel {
+        &mut self.0
+    }
+
+    fn handle_accepted(
+        &mut self,
+        channel: Channel,
+        _: SocketAddr,
+        _: &mut Context<Self>,
+    ) -> Result<(), BoxError> {
+        self.1.spawn(EchoDispatcher(channel))?;
+        Ok(())
+    }
+}
+
+impl Dispatcher for EchoDispatcher {
+    fn channel(&mut self) -> &mut Channel {
+        &mut self.0
+    }
+
+    fn handle_read(&mut self, _: &mut Context<Self>) -> Result<(), BoxError> {
+        let mut bytes = [0; 1024];
+        let received = self.0.recv(&mut bytes)?;
+        self.0.push(&bytes[..received])?;
+        Ok(())
+    }
+}
+
+fn serve(kind: &str) {
+    let by_dispatchers = kind == "dispatcher";
+    dispatch(move || {
+        if by_dispatchers {
+            let map = Map::new();
+            let channel = Channel::listen("127.0.0.1:0").unwrap();
+            let addr = channel.local_addr().unwrap();
+            map.spawn(Listener(channel, map.clone())).unwrap();
+            let counted = map.clone();
+            obey(addr, move || counted.len() - 1);
+            map.run();
+        } else {
+            let server = Server::builder().stackless(true).bind("127.0.0.1:0");
+            let server = server
+                .unwrap()
+                .spawn_actors(LineCodec::new(), Echo)
+                .unwrap();
+            let server = Arc::new(server);
+            let counted = server.clone();
+            obey(server.local_addr(), move || counted.connections());
+            server.join().unwrap();
+        }
+    });
+}
+
+/// Tells of this process when it is asked to; ends it when there is nobody to ask.
+fn obey(addr: SocketAddr, connections: impl Fn() -> usize + Send + 'static) {
+    println!("listening {addr}");
+    thread::spawn(move || {
+        for _ in std::io::stdin().lock().lines() {
+            println!(
+                "report {} {} {}",
+                connections(),
+                memory(),
+                cpu().as_micros()
+            );
+        }
+        quit(0);
+    });
+}
+
+fn memory() -> usize {
+    let mut text = String::new();
+    let mut file = std::fs::File::open("/proc/self/smaps_rollup").unwrap();
+    file.read_to_string(&mut text).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Anonymous:"));
+    let kilobytes = line
+        .and_then(|line| line.split_whitespace().nth(1))
+        .unwrap();
+    1024 * kilobytes.parse::<usize>().unwrap()
+}
+
+fn cpu() -> Duration {
+    // SAFETY: zeroes are a value of this type, and a local is filled in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        assert_eq!(libc::getrusage(libc::RUSAGE_SELF, &mut usage), 0);
+        usage
+    };
+    let time = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
+    };
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
