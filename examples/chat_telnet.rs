@@ -15,6 +15,9 @@ use concurrence::{Mailbox, Message, Overflow, Tasklet, dispatch, match_message};
 type Clients = Arc<Mutex<Table>>;
 type Table = BTreeMap<SocketAddr, Tasklet>;
 
+/// How many bytes one may say at once: it may have to be kept for each who reads slowly.
+const MAX_LINE: usize = 1024;
+
 /// The table. Nothing waits while it is locked, so a lock of `std` is right.
 fn table(clients: &Clients) -> MutexGuard<'_, Table> {
     clients.lock().unwrap_or_else(PoisonError::into_inner)
@@ -38,6 +41,7 @@ fn handle(stream: TcpStream, clients: &Clients) -> io::Result<()> {
     let (reader, writer) = BufferedStream::new(TelnetStream::new(stream)).split();
     let outbox = Mailbox::bounded(16 * 1024, Overflow::Fail); // full: the client has stopped reading
     let writer = Tasklet::with_mailbox(outbox).spawn(|| write(writer))?;
+    let reader = reader.with_max_line(MAX_LINE);
     let _reader = Tasklet::builder()
         .spawn(|| read_lines(reader, client))?
         .kill_on_drop();

@@ -62,13 +62,13 @@ fn obey(line: &str, out: &mut impl Write) -> io::Result<()> {
         "help" => out.write_all(HELP.as_bytes()),
         "consoles" => writeln!(out, "{}", OPEN.load(Ordering::Relaxed)),
         "tree" => write!(out, "{}", root().tree()),
-        "sleep" => match argument.parse() {
-            Ok(seconds) => {
+        "sleep" => match seconds(argument) {
+            Some(time) => {
                 let begun = Instant::now();
-                Tasklet::sleep(Duration::from_secs_f64(f64::clamp(seconds, 0.0, 60.0)));
+                Tasklet::sleep(time);
                 writeln!(out, "slept for {:.1?}", begun.elapsed())
             }
-            Err(_) => writeln!(out, "how long?"),
+            None => writeln!(out, "how long?"),
         },
         "shutdown" => {
             quit(0);
@@ -76,6 +76,12 @@ fn obey(line: &str, out: &mut impl Write) -> io::Result<()> {
         }
         _ => writeln!(out, "unknown: {command}"),
     }
+}
+
+/// A time of at most a minute. What people type may be a number and no time: "nan".
+fn seconds(text: &str) -> Option<Duration> {
+    let number = text.parse::<f64>().ok()?;
+    Duration::try_from_secs_f64(number.clamp(0.0, 60.0)).ok()
 }
 
 /// The tasklet that all others come from.

@@ -16,6 +16,10 @@ use concurrence::{
     dispatch, messages,
 };
 
+/// How many rooms can be dug, and how long a line may be: so there is an end to what players can have kept.
+const MOST_ROOMS: usize = 1000;
+const MAX_LINE: usize = 1024;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Direction {
     North,
@@ -142,6 +146,9 @@ impl Map {
     /// Adds a door to a room, which is added as well if it is not there, and one back.
     fn dig(&mut self, from: &str, direction: Direction, to: &str) -> Result<(), String> {
         if self.doors(to).is_none() {
+            if self.0.len() >= MOST_ROOMS {
+                return Err("the world is full".to_owned());
+            }
             self.0.push((to.to_owned(), BTreeMap::new()));
         }
         for (room, direction, other) in [(from, direction, to), (to, direction.opposite(), from)] {
@@ -398,12 +405,14 @@ impl Handler<Told> for Player {
     }
 }
 
-/// What is left of a line once its backspaces have had their effect: some clients send each key.
+/// What is left of a line once its backspaces have had their effect: some clients send each key. No other control
+/// characters are left: they would steer the terminals of those who get to see them.
 fn edited(line: &str) -> String {
     let mut edited = String::new();
     for character in line.chars() {
         match character {
             '\x08' | '\x7f' => drop(edited.pop()),
+            _ if character.is_control() => {}
             _ => edited.push(character),
         }
     }
@@ -420,7 +429,8 @@ fn main() -> ExitCode {
     dispatch(move || -> Result<(), BoxError> {
         let world = Addr::spawn(World::load(file.into())?);
         let start = world.start()?;
-        Server::serve_actors(addr, TelnetCodec::new(), move |connection| Player {
+        let codec = TelnetCodec::new().with_max_line(MAX_LINE);
+        Server::serve_actors(addr, codec, move |connection| Player {
             connection,
             world: world.clone(),
             room: start.clone(),

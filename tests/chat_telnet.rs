@@ -125,6 +125,18 @@ fn a_client_that_is_lost_harms_nobody() {
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
 }
 
+/// Each line may have to be kept for everybody who reads slowly.
+#[test]
+fn a_line_without_end_is_the_end_of_the_client() {
+    let chat = Program::chat("chat_telnet");
+    let mut ann = Client::join(chat.address());
+    let most = "x".repeat(1024);
+    ann.types(format!("{most}\r\n"));
+    ann.sees(&format!("\rYou said: {most}\r\n>"));
+    ann.types(format!("{most}xx"));
+    ann.sees_the_end();
+}
+
 #[test]
 fn options_are_refused_once_and_are_no_text() {
     let chat = Program::chat("chat_telnet");

@@ -376,6 +376,10 @@ fn one_handler_serves_the_terminal_and_a_port() {
     assert!(first.starts_with("% "), "{first}");
     ask("fly");
     while next() != "% unknown: fly" {}
+    for no_time in ["nan", "long", ""] {
+        ask(&format!("sleep {no_time}"));
+        assert_eq!(next(), "% how long?", "{no_time}");
+    }
     ask("shutdown");
     assert_eq!(next(), "% % the program ends");
     assert!(answers.next().is_none());

@@ -218,6 +218,35 @@ fn what_cannot_be_saved_is_not_dug() {
     ann.asks("east", "There is no door.\r\n");
 }
 
+/// What would clear the screens of the others, say.
+#[test]
+fn nobody_steers_the_terminals_of_others() {
+    let place = Place::new();
+    let mud = place.mud();
+    let mut ann = Player::connect(mud.address());
+    ann.asks(
+        "say \x1b[2J\x07boo\u{9b}\rhoo",
+        "You say: \"[2Jboohoo\"\r\n",
+    );
+    ann.asks("dig east the \x1b[7mpit", "You dig.\r\n");
+    ann.asks("east", "You are in the [7mpit.\r\nA door leads west.\r\n");
+}
+
+#[test]
+fn there_is_an_end_to_what_can_be_dug_and_said() {
+    let place = Place::new();
+    let rooms: String = (0..1000).map(|room| format!("{room}\n")).collect();
+    fs::write(place.world(), rooms).unwrap();
+    let mud = place.mud();
+    let mut ann = Player::connect(mud.address());
+    ann.asks("dig east one more", "You cannot: the world is full.\r\n");
+    ann.asks("dig east 999", "You dig.\r\n");
+    let most = "x".repeat(1024 - 4);
+    ann.asks(&format!("say {most}"), &format!("You say: \"{most}\"\r\n"));
+    ann.types(format!("say {most}x"));
+    ann.sees_the_end();
+}
+
 #[test]
 fn a_world_that_makes_no_sense_is_refused() {
     let place = Place::new();

@@ -150,6 +150,31 @@ fn a_signal_without_subscribers_does_what_the_system_says() {
     assert_eq!(program.ended().signal(), Some(libc::SIGUSR2));
 }
 
+/// Rust's programs ignore SIGPIPE, and those that `nohup` has started ignore SIGHUP.
+#[test]
+fn a_signal_that_was_ignored_is_ignored_again() {
+    let mut command = child(|| {
+        dispatch(|| {
+            let subscription = subscribe_signals([Signal::PIPE], Tasklet::current()).unwrap();
+            subscribe_signals([Signal::TERM], Tasklet::current()).unwrap();
+            say("ready");
+            say(next());
+            subscription.cancel();
+            say("given back");
+            say(next());
+        })
+    });
+    let program = Program::start(&mut command);
+    program.wait_for_output("ready");
+    program.signal(libc::SIGPIPE);
+    program.wait_for_output("given back");
+    program.signal(libc::SIGPIPE);
+    // Has the higher number, so that it is looked at behind the other.
+    program.signal(libc::SIGTERM);
+    program.wait_for_output("SIGTERM");
+    assert_eq!(program.ended().code(), Some(0));
+}
+
 #[test]
 fn a_subscriber_can_end_the_program_in_its_own_way() {
     let mut command = child(|| {

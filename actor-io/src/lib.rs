@@ -66,5 +66,5 @@ pub use resolve::{Dns, Service};
 /// What the crates above this one are given. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::net::{Attempts, connect_first};
+    pub use crate::net::{Attempts, connect_first, is_time_out};
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use actor_core::{Tasklet, block_on_thread, timeout};
 use actor_io::fs::{self, File, OpenOptions};
+use actor_io::{UnixStream, send_file};
 use common::{PATIENCE, everywhere, in_tasklet};
 
 /// A directory of a test's own, removed at its end.
@@ -283,6 +284,47 @@ fn a_full_pool_is_a_timeout_and_nothing_worse() {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "tent");
         assert_eq!(fs::read(&path).unwrap(), b"content");
+    });
+}
+
+/// Takes a file out of the system's cache; whether that has succeeded, as it does not for one that lives there.
+fn evict(file: &std_fs::File) -> bool {
+    file.sync_all().unwrap();
+    rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    let mut byte = [0; 1];
+    let bufs = &mut [io::IoSliceMut::new(&mut byte)];
+    let read = rustix::io::preadv2(file, bufs, 0, rustix::io::ReadWriteFlags::NOWAIT);
+    read == Err(rustix::io::Errno::AGAIN)
+}
+
+#[test]
+fn a_file_is_sent_without_keeping_the_worker_waiting_for_the_disk() {
+    in_tasklet(|| {
+        let dir = Scratch::new();
+        let path = dir.join("file");
+        let content = vec![7; 64 * 1024];
+        std_fs::write(&path, &content).unwrap();
+        let file = std_fs::File::open(&path).unwrap();
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        if !evict(&file) {
+            // Then there is no disk to be waited for.
+            return;
+        }
+        let full = FullPool::new();
+        let short = Duration::from_millis(10);
+        let error = timeout(short, || send_file(&file, &mut near, 0, None)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "it takes a thread");
+        drop(full);
+        let sent = send_file(&file, &mut near, 0, None).unwrap();
+        assert_eq!(sent, content.len() as u64);
+        // Now it is in the cache, and takes none.
+        let _full = FullPool::new();
+        let again = timeout(PATIENCE, || send_file(&file, &mut near, 0, Some(1000)));
+        assert_eq!(again.unwrap(), 1000);
+        drop(near);
+        let mut all = Vec::new();
+        far.read_to_end(&mut all).unwrap();
+        assert!(all == vec![7; content.len() + 1000]);
     });
 }
 

@@ -45,10 +45,6 @@ mod telnet;
 #[cfg(feature = "tls")]
 pub mod tls;
 
-use std::io;
-
-use actor_core::TimedOut;
-
 pub use codec::{
     Codec, DEFAULT_MAX_FRAME, Frame, FrameTooLong, LengthCodec, Line, LineCodec, Truncated,
 };
@@ -63,9 +59,3 @@ pub use server::{
     ServerBuilder, ServerHandle,
 };
 pub use telnet::{TelnetCodec, TelnetFilter, TelnetReader, TelnetStream, TelnetWriter};
-
-/// Whether the runtime has ended an operation at its deadline. (The system itself gives up on a connection,
-/// too, after some minutes.)
-fn is_time_out(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<TimedOut>())
-}

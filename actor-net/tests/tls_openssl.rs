@@ -52,11 +52,17 @@ impl Drop for Scratch {
     }
 }
 
+type Said = Arc<Mutex<Vec<u8>>>;
+
 /// A process of OpenSSL's, killed if it is still there at the end.
 struct OpenSsl {
     child: Child,
     /// What it has written so far.
-    said: Arc<Mutex<Vec<u8>>>,
+    said: Said,
+    /// That part of it that was for the standard output.
+    output: Said,
+    /// They read that, to its end.
+    readers: [thread::JoinHandle<()>; 2],
 }
 
 impl OpenSsl {
@@ -69,10 +75,20 @@ impl OpenSsl {
         command.stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("openssl is installed");
-        let said = Arc::new(Mutex::new(Vec::new()));
-        keep(child.stdout.take().unwrap(), said.clone());
-        keep(child.stderr.take().unwrap(), said.clone());
-        OpenSsl { child, said }
+        let (said, output) = (Said::default(), Said::default());
+        let readers = [
+            keep(
+                child.stdout.take().unwrap(),
+                vec![said.clone(), output.clone()],
+            ),
+            keep(child.stderr.take().unwrap(), vec![said.clone()]),
+        ];
+        OpenSsl {
+            child,
+            said,
+            output,
+            readers,
+        }
     }
 
     fn client(port: u16, ca: &str, args: &[&str], more: &[String]) -> OpenSsl {
@@ -115,11 +131,12 @@ impl OpenSsl {
         stdin.flush().unwrap();
     }
 
+    /// Waits for its end, and until all it has said has been read.
     fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("the end of openssl", || {
             status = self.child.try_wait().unwrap();
-            status.is_some()
+            status.is_some() && self.readers.iter().all(thread::JoinHandle::is_finished)
         });
         status.unwrap()
     }
@@ -132,17 +149,21 @@ impl Drop for OpenSsl {
     }
 }
 
-fn keep(mut pipe: impl Read + Send + 'static, said: Arc<Mutex<Vec<u8>>>) {
+fn keep(mut pipe: impl Read + Send + 'static, places: Vec<Said>) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         let mut bytes = [0; 64 * 1024];
         loop {
             match pipe.read(&mut bytes) {
                 Ok(0) => break,
-                Ok(count) => said.lock().unwrap().extend_from_slice(&bytes[..count]),
+                Ok(count) => {
+                    for place in &places {
+                        place.lock().unwrap().extend_from_slice(&bytes[..count]);
+                    }
+                }
                 Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted),
             }
         }
-    });
+    })
 }
 
 fn patient(stream: &TlsStream) {
@@ -353,10 +374,7 @@ fn s_client_sends_much_and_gets_it_back() {
         });
         client.wait();
         drop(writing.join().unwrap());
-        // What it says on standard error comes before.
-        eventually("the rest", || client.said.lock().unwrap().len() >= LEN);
-        let said = client.said.lock().unwrap();
-        assert!(said.ends_with(&sent));
+        assert!(*client.output.lock().unwrap() == sent);
         server.shutdown(PATIENCE).unwrap();
     });
 }

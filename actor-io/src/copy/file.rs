@@ -1,13 +1,15 @@
 //! [`send_file`].
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IoSliceMut, Write};
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::{Advice, fadvise, sendfile};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::Endpoint;
 use super::splice::is_unable;
+use crate::fs::on_thread;
 
 /// How much is sent before others on this worker may have their turn.
 const CHUNK: usize = 256 * 1024;
@@ -18,13 +20,13 @@ const CHUNK: usize = 256 * 1024;
 /// Where `writer` has a descriptor that the system can send a file to, by `sendfile(2)`, the bytes do not
 /// pass through the process. The position of `file` is neither used nor changed.
 ///
-/// The disk is read by the thread: what is not in the system's cache makes the worker wait. The system is
-/// asked to read ahead, and no more than a quarter of a megabyte is sent at a time, so that others come
-/// in between.
+/// What is not in the system's cache is brought there by a thread of the pool, while only the calling tasklet
+/// waits, as far as the file system can tell the one from the other; where it cannot, the worker waits. No more
+/// than a quarter of a megabyte is sent at a time, so that others come in between.
 ///
 /// # Errors
 ///
-/// What reading and writing give. How much has been sent by then is not told.
+/// What reading and writing give, and what the [pool](actor_core::try_block_on_thread) does. How much has been sent by then is not told.
 ///
 /// As for [`copy`](super::copy()), a write to what nobody reads any more may raise `SIGPIPE` too.
 ///
@@ -50,11 +52,14 @@ where
 {
     let end = len.map_or(u64::MAX, |len| offset.saturating_add(len));
     let mut at = offset;
+    // Where it ends for now, as far as one can see; it may have no length to speak of.
+    let len = file.metadata()?.len();
     // Only a hint.
     let _ = fadvise(file, offset, None, Advice::Sequential);
     if let Some(to) = writer.descriptor() {
         while at < end {
             let chunk = chunk(at, end);
+            bring(file, at, chunk, len)?;
             let sent = to.write_with(|fd| Ok(sendfile(fd, file, Some(&mut at), chunk)?));
             match sent {
                 Ok(0) => return Ok(at - offset),
@@ -71,6 +76,7 @@ where
     let mut buf = vec![0; super::CHUNK];
     while at < end {
         let wanted = chunk(at, end).min(buf.len());
+        bring(file, at, wanted, len)?;
         match file.read_at(&mut buf[..wanted], at) {
             Ok(0) => break,
             Ok(len) => {
@@ -83,6 +89,40 @@ where
     }
     writer.flush()?;
     Ok(at - offset)
+}
+
+/// Has a thread read what the disk would make this one wait for: `wanted` bytes from `at` on of a file of `len`.
+fn bring(file: &File, at: u64, wanted: usize, len: u64) -> io::Result<()> {
+    if at >= len {
+        return Ok(());
+    }
+    // It is read in order, so what is missing is missing at the begin or at the end, or nearly always so.
+    let end = at.saturating_add(wanted as u64).min(len);
+    if !is_on_disk(file, at) && !is_on_disk(file, end - 1) {
+        return Ok(());
+    }
+    let file = file.try_clone()?;
+    on_thread(move || {
+        let mut waste = vec![0; super::CHUNK];
+        let mut at = at;
+        while at < end {
+            match file.read_at(&mut waste, at) {
+                Ok(0) => break,
+                Ok(count) => at += count as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Whoever sends it comes to know it as well.
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Whether the byte at `at` is known not to be in the system's cache.
+fn is_on_disk(file: &File, at: u64) -> bool {
+    let mut byte = [0; 1];
+    let bufs = &mut [IoSliceMut::new(&mut byte)];
+    preadv2(file, bufs, at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
 }
 
 /// How much of what lies before `end` is sent at a time.

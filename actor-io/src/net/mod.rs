@@ -23,5 +23,5 @@ pub(crate) use handle::Handle;
 pub use datagram::{DatagramSocket, Received, UdpSocket, UnixDatagram};
 pub use family::{Family, Internet, Unix};
 pub use listener::{Incoming, Listener, TcpListener, UnixListener};
-pub use race::{Attempts, connect_first};
+pub use race::{Attempts, connect_first, is_time_out};
 pub use stream::{Stream, TcpStream, UnixStream};

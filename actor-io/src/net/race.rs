@@ -1,7 +1,7 @@
 //! Connecting to the first of several addresses that answers ("happy eyeballs", RFC 8305).
 //!
 //! An address gets some time for itself; if it has neither accepted nor refused by then, or as soon as it
-//! refuses, the next is tried beside it, and so on. The first connection counts, and the others are
+//! refuses, the next is tried beside it, and so on, up to a few at a time. The first connection counts, and the others are
 //! given up. All in one tasklet: the attempts under way are in an epoll of their own, which is itself a
 //! descriptor to wait for. It is made only when there are two of them at once, which is rare.
 
@@ -20,6 +20,9 @@ use super::{Internet, TcpStream};
 
 /// How long an address is waited for before the next is tried as well (RFC 8305, section 5).
 const DELAY: Duration = Duration::from_millis(250);
+
+/// How many may be under way at once. A name may have thousands of addresses, none of which answers.
+const MOST: usize = 16;
 
 /// Addresses that were tried, in the order in which they were, and what came of them.
 pub type Attempts = Vec<(SocketAddr, io::Error)>;
@@ -101,7 +104,11 @@ impl Race {
                 let time = at.saturating_duration_since(time::now());
                 DELAY.min(time / u32::try_from(left).unwrap_or(u32::MAX))
             });
-            match self.wait(time::now().checked_add(delay), true) {
+            let until = match self.racers.len() < MOST {
+                true => time::now().checked_add(delay),
+                false => deadline,
+            };
+            match self.wait(until, true) {
                 Waited::Won(winner) => return Some(winner),
                 Waited::Interrupted => return None,
                 Waited::Lost | Waited::Over => {}
@@ -144,6 +151,8 @@ impl Race {
     /// Makes sure that all who run are waited for.
     fn line_up(&mut self, socket: &Source) -> io::Result<()> {
         if self.racers.is_empty() {
+            // Who runs alone is waited for by itself, and not in the epoll of those who have lost.
+            self.course = None;
             return Ok(());
         }
         // Who has arrived leaves it by being closed.
@@ -247,7 +256,10 @@ enum Waited {
     Interrupted,
 }
 
-fn is_time_out(error: &io::Error) -> bool {
+/// Whether the runtime has ended an operation at its deadline. (The system itself gives up on a connection,
+/// too, after some minutes.)
+#[doc(hidden)]
+pub fn is_time_out(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<TimedOut>())
 }
 
@@ -261,6 +273,57 @@ fn winner(socket: Source) -> io::Result<TcpStream> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A listener that does not answer, since its queue is full; and who fills it.
+    fn silent() -> (socket2::Socket, std::net::TcpStream) {
+        let listener =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let addr = listener.local_addr().unwrap().as_socket().unwrap();
+        (listener, std::net::TcpStream::connect(addr).unwrap())
+    }
+
+    /// Two at once have lost at one look; the one after them takes its time.
+    #[test]
+    fn who_runs_alone_after_several_have_lost_is_waited_for() {
+        actor_core::dispatch(|| {
+            let gone = || {
+                let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                listener.local_addr().unwrap()
+            };
+            let mut race = Race {
+                racers: Vec::new(),
+                lost: Vec::new(),
+                course: None,
+            };
+            for place in 0..2 {
+                assert!(race.start(place, gone()).is_none());
+            }
+            let begun = race.racers.len();
+            assert_eq!(begun, 2, "a connect is refused before it has begun");
+            assert!(matches!(race.wait(None, true), Waited::Lost));
+            assert!(race.racers.is_empty());
+
+            let (listener, queued) = silent();
+            assert!(race.start(2, queued.peer_addr().unwrap()).is_none());
+            // Gets in when it is repeated, a second later.
+            let _accepted = listener.accept().unwrap();
+            let patience = time::now() + Duration::from_secs(30);
+            assert!(matches!(race.wait(Some(patience), false), Waited::Won(_)));
+        });
+    }
+
+    /// Names may stand for thousands of addresses, as their owners like.
+    #[test]
+    fn no_more_than_a_few_run_at_once() {
+        let (_listener, queued) = silent();
+        let addr = queued.peer_addr().unwrap();
+        let soon = time::now() + Duration::from_millis(200);
+        let lost = connect_first(&[addr; 200], Some(soon)).unwrap_err();
+        assert_eq!(lost.len(), MOST);
+    }
 
     #[test]
     fn families_take_turns() {

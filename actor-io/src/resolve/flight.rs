@@ -44,6 +44,7 @@ struct State {
 /// One look-up, shared by all who want to know.
 struct Flight {
     name: Arc<str>,
+    /// Whether it has a thread.
     begun: AtomicBool,
     answer: OnceLock<Answer>,
     landed: Event,
@@ -99,7 +100,7 @@ impl Flights {
             _busy: PoolBusy::new(),
         });
         if state.running.len() < self.threads {
-            let started = self.start_thread(&mut state, Arc::clone(&flight));
+            let started = self.start_thread(&mut state, &flight);
             if let Err(error) = started {
                 if state.running.is_empty() {
                     return Err(ResolveError::failed(error));
@@ -118,12 +119,14 @@ impl Flights {
         Ok(flight)
     }
 
-    fn start_thread(self: &Arc<Self>, state: &mut State, first: Arc<Flight>) -> io::Result<()> {
+    fn start_thread(self: &Arc<Self>, state: &mut State, first: &Arc<Flight>) -> io::Result<()> {
         let number = state.started;
         let flights = Arc::clone(self);
+        let flight = Arc::clone(first);
         thread::Builder::new()
             .name(format!("concurrence-resolver-{number}"))
-            .spawn(move || flights.work(number, first))?;
+            .spawn(move || flights.work(number, flight))?;
+        first.begun.store(true, Relaxed);
         state.started += 1;
         state.running.insert(number, Instant::now());
         Ok(())
@@ -134,7 +137,6 @@ impl Flights {
     fn work(&self, number: u64, first: Arc<Flight>) {
         let mut next = Some(first);
         while let Some(flight) = next {
-            flight.begun.store(true, Relaxed);
             let asked = catch_unwind(AssertUnwindSafe(|| (self.source)(&flight.name)));
             let answer = asked.unwrap_or_else(|_| {
                 let error = io::Error::other("the source of names has panicked");
@@ -162,6 +164,7 @@ impl State {
         while let Some(flight) = self.line.pop_front() {
             // This one, and that by its name. Nobody joins while the state is locked.
             if Arc::strong_count(&flight) > 2 {
+                flight.begun.store(true, Relaxed);
                 return Some(flight);
             }
             self.by_name.remove(&flight.name);
@@ -251,7 +254,7 @@ mod tests {
         let error = resolver.resolve("a", 0, MOMENT).unwrap_err();
         assert!(matches!(error, ResolveError::TimedOut), "{error}");
         resolver.resolve("::1", 0, MOMENT).unwrap();
-        assert_eq!(asked.load(SeqCst), 2);
+        eventually("the questions", || asked.load(SeqCst) == 2);
 
         // One that waits gets the first thread that is free; those who have left are passed over.
         let waiting = thread::spawn({

@@ -8,14 +8,12 @@ use std::io;
 use std::time::Duration;
 
 use actor_core::{time, timeout};
-use actor_io::__private::connect_first;
+use actor_io::__private::{connect_first, is_time_out};
 use actor_io::{TcpStream, ToAddrs};
 
 pub use error::{Attempt, ConnectError};
 #[cfg(feature = "tls")]
 pub use tls::TlsConnector;
-
-use crate::is_time_out;
 
 /// Connects to a server by a name that may stand for several addresses.
 ///

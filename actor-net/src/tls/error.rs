@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 
 use actor_core::TimedOut;
+use actor_io::__private::is_time_out;
 
 /// What can go wrong with TLS.
 ///
@@ -77,7 +78,7 @@ impl From<TimedOut> for TlsError {
 /// An error of the runtime's own clock is [`TlsError::TimedOut`].
 impl From<io::Error> for TlsError {
     fn from(error: io::Error) -> TlsError {
-        if crate::is_time_out(&error) {
+        if is_time_out(&error) {
             return TlsError::TimedOut;
         }
         match error.downcast::<TlsError>() {

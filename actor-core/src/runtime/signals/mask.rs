@@ -18,7 +18,7 @@ static BLOCKED_BEFORE: AtomicU64 = AtomicU64::new(0);
 /// The largest number of a signal that there is a bit for: all of Linux's.
 pub(super) const MAX: libc::c_int = 64;
 
-const fn bit(signal: libc::c_int) -> u64 {
+pub(super) const fn bit(signal: libc::c_int) -> u64 {
     1 << (signal - 1)
 }
 

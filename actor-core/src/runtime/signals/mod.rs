@@ -9,8 +9,10 @@ mod mask;
 mod subscribe;
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use parking_lot::Mutex;
@@ -32,6 +34,9 @@ static AGAIN: AtomicBool = AtomicBool::new(false);
 /// Whether SIGINT and SIGTERM end programs, and whether SIGUSR1 shows trees.
 static ENDING: AtomicBool = AtomicBool::new(false);
 static TREE: AtomicBool = AtomicBool::new(false);
+/// The signals, a bit for each number, that did nothing, or something of the program's own, before the runtime
+/// heard of them. What has to be done for them without the runtime has been done, or is nothing.
+static NOT_DEFAULT: AtomicU64 = AtomicU64::new(0);
 /// Adds signals to those that the thread listens to, once there is one.
 static LISTENER: Mutex<Option<Handle>> = Mutex::new(None);
 
@@ -50,6 +55,7 @@ pub(crate) fn listen(ending: bool, tree: bool) -> io::Result<()> {
                     low_level::exit(128 + signal);
                 }
             };
+            note_disposition(signal);
             // SAFETY: the closure loads and swaps atomics and calls `_exit`, all of which may be done
             // in a handler; it neither panics nor allocates.
             unsafe { low_level::register(signal, end_at_once) }?;
@@ -66,6 +72,7 @@ pub(crate) fn listen(ending: bool, tree: bool) -> io::Result<()> {
 /// Has the thread hear of a signal, which from then on does nothing else.
 fn listen_to(signal: libc::c_int) -> io::Result<()> {
     let mut listener = LISTENER.lock();
+    note_disposition(signal);
     if let Some(handle) = &*listener {
         return handle.add_signal(signal);
     }
@@ -77,6 +84,24 @@ fn listen_to(signal: libc::c_int) -> io::Result<()> {
     threads::count_helper();
     *listener = Some(handle);
     Ok(())
+}
+
+/// Remembers what a signal did before the runtime heard of it; only the first call for it counts.
+fn note_disposition(signal: libc::c_int) {
+    static NOTED: AtomicU64 = AtomicU64::new(0);
+    let bit = mask::bit(signal);
+    if NOTED.fetch_or(bit, Ordering::SeqCst) & bit != 0 {
+        return;
+    }
+    let mut before = MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: with no new action the call only fills in the present one; it is looked at if it has.
+    let is_default = unsafe {
+        libc::sigaction(signal, ptr::null(), before.as_mut_ptr()) != 0
+            || before.assume_init().sa_sigaction == libc::SIG_DFL
+    };
+    if !is_default {
+        NOT_DEFAULT.fetch_or(bit, Ordering::SeqCst);
+    }
 }
 
 fn handle_signal(signal: libc::c_int) {
@@ -109,8 +134,12 @@ fn is_going_on(program: &Arc<Program>) -> bool {
 }
 
 /// Between programs, or once nobody is subscribed any more, a signal does what it does without the
-/// runtime.
+/// runtime. A handler of the program's own has been called, and what was ignored still is: SIGPIPE in programs of
+/// Rust, SIGHUP under `nohup`.
 fn do_as_without_us(signal: libc::c_int) {
+    if NOT_DEFAULT.load(Ordering::SeqCst) & mask::bit(signal) != 0 {
+        return;
+    }
     // An error would say that this is no signal.
     let _ = emulate_default_handler(signal);
 }

@@ -144,7 +144,8 @@ static TAKEN: [AtomicU32; mask::MAX as usize + 1] =
 /// SIGTERM do not stop the program then, neither the first nor the second; a subscriber that wants
 /// it to end says so by [`quit`](crate::quit), with [`number`](Signal::number)` + 128` as the code that
 /// shells expect. SIGUSR1 does not show the tree. Once nobody is subscribed to it any more, a signal
-/// does again what it does without subscribers: what the runtime makes of it, or the system's default.
+/// does again what it does without subscribers: what the runtime makes of it, or what it did before; one that
+/// was ignored, as Rust ignores SIGPIPE, is ignored.
 ///
 /// The system does not count signals: several of a kind in quick succession may come as one message. What a
 /// mailbox refuses is lost.
