@@ -3,13 +3,16 @@
 //! - `echo [ADDRESS]` over TCP. Try it: `cargo run --example echo`, then `nc localhost 9007` and type.
 //! - `echo --udp [ADDRESS]` sends back each datagram: `nc -u localhost 9007`.
 //! - `echo --unix PATH` serves a Unix socket: `nc -U PATH`.
+//! - `echo --tls [ADDRESS [CHAIN KEY]]` speaks TLS, with the certificates and the key of these files, in PEM, or with
+//!   a certificate of its own making: `openssl s_client localhost:9007`.
 
+use std::env;
 use std::process::ExitCode;
-use std::{env, fs};
 
-use concurrence::io::{self, Write};
-use concurrence::net::{Family, Server, Stream, UdpSocket, UnixListener};
-use concurrence::{Tasklet, dispatch};
+use concurrence::io::{self, Split, Write};
+use concurrence::net::tls::{Identity, ServerTls, TlsStream};
+use concurrence::net::{Family, Server, Stream, UdpSocket};
+use concurrence::{BoxError, dispatch};
 
 const DEFAULT: &str = "localhost:9007";
 
@@ -22,6 +25,19 @@ fn echo<F: Family>(mut stream: Stream<F>) -> io::Result<()> {
             break;
         }
         stream.write_all(&buf[..len])?;
+    }
+    Ok(())
+}
+
+/// The same over TLS. A stop is heard by the half of a stream that reads.
+fn echo_tls(stream: TlsStream) -> io::Result<()> {
+    let (mut reader, mut writer) = stream.split();
+    let mut buf = vec![0; 16 * 1024];
+    while let Some(len) = reader.read_or_stop(&mut buf)? {
+        if len == 0 {
+            break;
+        }
+        writer.write_all(&buf[..len])?;
     }
     Ok(())
 }
@@ -39,33 +55,49 @@ fn serve_udp(addr: &str) -> io::Result<()> {
     Ok(())
 }
 
-fn serve_unix(path: &str) -> io::Result<()> {
-    let listener = UnixListener::bind(path)?;
-    eprintln!("listening on {path}");
-    while let Some((stream, _)) = listener.accept_or_stop()? {
-        Tasklet::spawn(move || echo(stream));
+/// Who the server says it is.
+fn identity(files: Option<(String, String)>) -> Result<Identity, BoxError> {
+    if let Some((chain, key)) = files {
+        return Ok(Identity::from_files(chain, key)?);
     }
-    // A Unix socket leaves its name behind.
-    fs::remove_file(path)
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+    let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    Ok(Identity::from_pem(chain.as_bytes(), key.as_bytes())?)
+}
+
+fn serve_tls(addr: &str, files: Option<(String, String)>) -> Result<(), BoxError> {
+    let tls = ServerTls::new(identity(files)?)?;
+    Ok(Server::bind(addr)?.tls(tls).run(echo_tls)?)
 }
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
     let mut args = env::args().skip(1).peekable();
     let flag = args.next_if(|arg| arg.starts_with("--"));
-    let (addr, more) = (args.next(), args.next());
-    match (flag.as_deref(), addr, more) {
-        (None, addr, None) => {
+    let addr = args.next();
+    let more: Vec<_> = args.collect();
+    match (flag.as_deref(), addr, &*more) {
+        (None, addr, []) => {
             let addr = addr.unwrap_or(DEFAULT.to_owned());
             dispatch(|| Server::serve(addr, echo))
         }
-        (Some("--udp"), addr, None) => {
+        (Some("--udp"), addr, []) => {
             let addr = addr.unwrap_or(DEFAULT.to_owned());
             dispatch(move || serve_udp(&addr))
         }
-        (Some("--unix"), Some(path), None) => dispatch(move || serve_unix(&path)),
+        (Some("--unix"), Some(path), []) => dispatch(|| Server::serve_unix(path, echo)),
+        (Some("--tls"), addr, files @ ([] | [_, _])) => {
+            let addr = addr.unwrap_or(DEFAULT.to_owned());
+            let files = match files {
+                [chain, key] => Some((chain.clone(), key.clone())),
+                _ => None,
+            };
+            dispatch(move || serve_tls(&addr, files))
+        }
         _ => {
-            eprintln!("usage: echo [ADDRESS | --udp [ADDRESS] | --unix PATH]");
+            eprintln!(
+                "usage: echo [ADDRESS | --udp [ADDRESS] | --unix PATH | --tls [ADDRESS [CHAIN KEY]]]"
+            );
             ExitCode::FAILURE
         }
     }

@@ -293,6 +293,70 @@
 //! [`net::Server::tls`] and [`net::Connector::tls`] encrypt all this: see [`net::tls`], which is the feature
 //! `tls`, on by default.
 //!
+//! The streams need not be those of a server. All of `std`'s sockets are there, TCP, UDP and Unix, with
+//! their names and what they do; [`net::copy_bidirectional`] joins two of them (`examples/proxy.rs`):
+//!
+//! ```
+//! use std::time::Duration;
+//! use concurrence::io::{self, BufRead, BufReader, Write};
+//! use concurrence::net::{Connector, Server, UdpSocket, UnixStream, resolve};
+//! use concurrence::dispatch;
+//!
+//! # let path = std::env::temp_dir().join(format!("tour-{}", std::process::id()));
+//! # let code =
+//! dispatch(move || -> io::Result<()> {
+//!     let greet = |mut stream: UnixStream| writeln!(stream, "hello");
+//!     let server = Server::bind_unix(&path)?.spawn(greet)?;
+//!     let stream = Connector::connect_unix(&path)?;
+//!     let mut greeting = String::new();
+//!     BufReader::new(stream).read_line(&mut greeting)?;
+//!     assert_eq!(greeting, "hello\n");
+//!
+//!     let socket = UdpSocket::bind("127.0.0.1:0")?;
+//!     // For this operation alone, where others have no limit.
+//!     let socket = socket.with_timeout(Duration::from_millis(1));
+//!     let silence = socket.recv_from(&mut [0; 512]).unwrap_err();
+//!     assert_eq!(silence.kind(), io::ErrorKind::TimedOut);
+//!
+//!     // The system's resolver, with its hosts file.
+//!     let addrs = resolve("localhost", 80, Duration::from_secs(5))?;
+//!     assert!(addrs.iter().all(|addr| addr.ip().is_loopback()));
+//!     server.shutdown(Duration::from_secs(5))
+//! });
+//! # assert_eq!(code, std::process::ExitCode::SUCCESS);
+//! ```
+//!
+//! # Files, programs, the console and signals
+//!
+//! [`fs`] and [`process`] have the names of `std`'s too. Files are read and written by the threads of the
+//! pool, and the tasklet waits; [`io::stdin`], [`io::stdout`] and [`io::stderr`] block the tasklet alone, be
+//! they terminals, pipes or files (`examples/console.rs`). A signal is a message to who
+//! [subscribes](subscribe_signals) to it.
+//!
+//! ```
+//! use concurrence::io::{self, Write};
+//! use concurrence::process::Command;
+//! use concurrence::{Signal, Tasklet, dispatch, fs, match_message, subscribe_signals};
+//!
+//! # let path = std::env::temp_dir().join(format!("tour-of-files-{}", std::process::id()));
+//! # let code =
+//! dispatch(move || -> io::Result<()> {
+//!     fs::write(&path, "three\nlines\nhere\n")?;
+//!     let counted = Command::new("wc").arg("-l").arg(&path).output()?;
+//!     assert!(counted.stdout.starts_with(b"3"));
+//!     fs::remove_file(&path)?;
+//!
+//!     subscribe_signals([Signal::HUP], Tasklet::current())?;
+//!     let this = std::process::id().to_string();
+//!     Command::new("kill").args(["-HUP", &this]).status()?;
+//!     match_message!(match Tasklet::receive_one().unwrap() {
+//!         signal: Signal => writeln!(io::stdout(), "time to read the configuration: {signal:?}")?,
+//!     });
+//!     Ok(())
+//! });
+//! # assert_eq!(code, std::process::ExitCode::SUCCESS);
+//! ```
+//!
 //! # What blocks a worker
 //!
 //! The operations of this crate wait without the thread. `std`'s own do not: a `std` lock held

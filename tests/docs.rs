@@ -78,3 +78,20 @@ fn the_facade_has_all_that_the_core_has() {
     let missing: Vec<_> = all.difference(&ours).collect();
     assert!(missing.is_empty(), "not in the facade: {missing:?}");
 }
+
+#[test]
+fn the_facade_has_all_that_input_and_output_have() {
+    let facade = read("src/lib.rs");
+    let ours = exported(&facade);
+    for krate in ["actor-io", "actor-net"] {
+        let source = read(&format!("{krate}/src/lib.rs"));
+        let source = source.split("#[doc(hidden)]").next().unwrap_or_default();
+        let all = exported(source);
+        assert!(all.len() > 10, "the names are not found: {all:?}");
+        let missing: Vec<_> = all.difference(&ours).collect();
+        assert!(
+            missing.is_empty(),
+            "{krate}: not in the facade: {missing:?}"
+        );
+    }
+}

@@ -6,47 +6,11 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileTypeExt;
-use std::path::PathBuf;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use common::clients::{Place, is_echoed, nc, socat, stops_orderly, words};
 use common::{PATIENCE, Program, eventually, example};
-
-/// A client program, which has to be installed.
-fn client<'a>(name: &str, package: &str, args: impl IntoIterator<Item = &'a str>) -> Program {
-    let found = Command::new(name).arg("-h").output();
-    assert!(
-        found.is_ok(),
-        "`{name}` is missing: apt-get install {package}"
-    );
-    Program::start(Command::new(name).args(args))
-}
-
-fn nc<'a>(args: impl IntoIterator<Item = &'a str>) -> Program {
-    client("nc", "netcat-openbsd", args)
-}
-
-fn socat<'a>(args: impl IntoIterator<Item = &'a str>) -> Program {
-    client("socat", "socat", args)
-}
-
-/// Types a line, which comes back.
-fn is_echoed(client: &mut Program, line: &str) {
-    writeln!(client.stdin(), "{line}").unwrap();
-    client.wait_for_output(&format!("{line}\n"));
-}
-
-fn words(addr: SocketAddr) -> (String, String) {
-    (addr.ip().to_string(), addr.port().to_string())
-}
-
-fn stops_orderly(server: Program) {
-    server.signal(libc::SIGTERM);
-    let ended = server.ended();
-    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("grace"), "{}", ended.stderr);
-}
 
 #[test]
 fn echo_speaks_tcp_with_nc_and_socat() {
@@ -91,26 +55,6 @@ fn echo_speaks_udp_with_nc_and_socat() {
     stops_orderly(echo);
 }
 
-/// A path for a socket.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Place {
-        let name = format!("concurrence-{name}-{}", std::process::id());
-        Place(std::env::temp_dir().join(name))
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn echo_speaks_to_unix_sockets_with_nc_and_socat() {
     let place = Place::new("echo");
@@ -124,9 +68,33 @@ fn echo_speaks_to_unix_sockets_with_nc_and_socat() {
         is_echoed(&mut socat, line);
     }
     assert_eq!(socat.ended().stdout, "one\ntwo\nthree\n");
+    // There can be one only.
+    let second = Program::start(example("echo").args(["--unix", place.path()])).ended();
+    assert_eq!(second.code(), Some(1));
+    assert!(second.stderr.contains("in use"), "{}", second.stderr);
     stops_orderly(echo);
     assert!(!place.0.exists(), "the socket was left behind");
     assert_eq!(nc.ended().stdout, "one\ntwo\nthree\n");
+}
+
+#[test]
+fn echo_takes_the_place_of_one_that_was_killed() {
+    let place = Place::new("again");
+    let echo = || {
+        let echo = Program::start(example("echo").args(["--unix", place.path()]));
+        echo.wait_for("listening");
+        echo
+    };
+    let first = echo();
+    first.signal(libc::SIGKILL);
+    assert_eq!(first.ended().signal(), Some(libc::SIGKILL));
+    assert!(place.0.exists());
+    let second = echo();
+    let mut nc = nc(["-N", "-U", place.path()]);
+    is_echoed(&mut nc, "still here");
+    assert_eq!(nc.ended().code(), Some(0));
+    stops_orderly(second);
+    assert!(!place.0.exists());
 }
 
 #[test]
@@ -214,10 +182,31 @@ fn proxy_carries_much_and_leaves_nothing_open() {
     eventually("all is closed", || {
         [proxy.descriptors(), echo.descriptors()] == before
     });
-    // The proxy would let it go on until the end of the grace period.
-    drop(held);
+    // One that is still open does not keep the proxy.
     stops_orderly(proxy);
+    assert_eq!(held.read(&mut [0; 1]).unwrap(), 0);
     stops_orderly(echo);
+}
+
+#[test]
+fn proxy_ends_in_time_with_connections_that_do_not_move() {
+    // A server that sends without end, and a client that never reads.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let proxy = proxy_to(server.local_addr().unwrap());
+    let client = TcpStream::connect(proxy.address()).unwrap();
+    let (mut flood, _) = server.accept().unwrap();
+    flood
+        .set_write_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let zeros = vec![0; 1 << 20];
+    let stuck = loop {
+        if let Err(error) = flood.write(&zeros) {
+            break error;
+        }
+    };
+    assert_eq!(stuck.kind(), std::io::ErrorKind::WouldBlock);
+    stops_orderly(proxy);
+    drop(client);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use actor_core::{
     CallError, JoinError, JoinHandle, Message, Placement, Runtime, RuntimeError, SendError,
-    Tasklet, block_on_thread, dispatch, is_shutting_down, join_all, quit,
+    Tasklet, block_on_thread, dispatch, is_shutting_down, join_all, quit, timeout,
 };
 use common::*;
 
@@ -496,6 +496,46 @@ fn a_stop_goes_down_the_tree_children_after_their_parents() {
             wait_until(|| !member.is_alive());
         }
         assert_eq!(log.take(), ["grandparent", "parent", "child 1", "child 2"]);
+    });
+}
+
+#[test]
+fn a_join_ends_at_a_stop_where_that_is_wanted_and_passes_nothing_on() {
+    run(|| {
+        let gate = Gate::new();
+        let inner = gate.clone();
+        let parent = spawn(move || {
+            let child = spawn({
+                let inner = inner.clone();
+                move || {
+                    inner.pass();
+                    Tasklet::is_stopping()
+                }
+            });
+            // Waits here until it is stopped, and no longer waits once it is.
+            assert!(child.join_or_stop().unwrap().is_none());
+            assert!(child.join_or_stop().unwrap().is_none());
+            assert!(child.is_alive());
+            inner.open();
+            while child.is_alive() {
+                Tasklet::yield_now();
+            }
+            // What has ended is had all the same, once.
+            let first = child.join_or_stop().unwrap();
+            assert!(matches!(child.join_or_stop(), Err(JoinError::Taken)));
+            first
+        });
+        Tasklet::yield_now();
+        parent.stop();
+        assert_eq!(join(parent), Some(false), "the child was not asked to stop");
+        // Without a stop it is a join like others.
+        assert_eq!(spawn(|| 7).join_or_stop().unwrap(), Some(7));
+        let victim = spawn(|| Tasklet::sleep(Duration::MAX));
+        victim.kill();
+        assert!(matches!(victim.join_or_stop(), Err(JoinError::Killed)));
+        let sleeper = spawn(|| Tasklet::sleep(Duration::MAX)).kill_on_drop();
+        let expired = timeout(Duration::from_millis(1), || sleeper.join_or_stop());
+        assert!(matches!(expired, Err(JoinError::Timeout)));
     });
 }
 

@@ -5,6 +5,8 @@
 
 #![allow(dead_code)] // each test binary compiles this module for itself and uses a part of it
 
+pub(crate) mod clients;
+
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

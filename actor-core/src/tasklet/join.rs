@@ -194,28 +194,61 @@ impl<T> JoinHandle<T> {
         self.wait(time::after(limit))
     }
 
+    /// As [`join`](Self::join), but ends with `Ok(None)` once the current tasklet has been [asked to
+    /// stop](Tasklet::stop), and does not pass that on: for those who then end by other means what they
+    /// wait for. It can be joined again.
+    ///
+    /// ```
+    /// use actor_core::{Tasklet, dispatch};
+    /// use std::time::Duration;
+    ///
+    /// dispatch(|| {
+    ///     let guard = Tasklet::spawn(|| {
+    ///         let deaf = Tasklet::spawn(|| Tasklet::sleep(Duration::from_secs(60))).kill_on_drop();
+    ///         deaf.join_or_stop().unwrap().is_none()
+    ///     });
+    ///     guard.stop();
+    ///     assert!(guard.join().unwrap());
+    /// });
+    /// ```
+    pub fn join_or_stop(&self) -> Result<Option<T>, JoinError> {
+        let wait = |core: &Core| {
+            let _place = core.joiners.enter(block::waiter()?);
+            let wait = Wait::new(Waiting::End(core.pid), None).or_stop();
+            block::wait_until(wait, || core.has_ended().then_some(()))
+        };
+        match self.wait_for_end(wait) {
+            Err(Interrupt::Stopping) => Ok(None),
+            ended => self.outcome(ended).map(Some),
+        }
+    }
+
     fn wait(&self, deadline: Option<Instant>) -> Result<T, JoinError> {
-        self.wait_for_end(deadline)
-            .map_err(|interrupt| match interrupt {
-                Interrupt::TimedOut | Interrupt::Expired(_) => JoinError::Timeout,
-                Interrupt::Exhausted => JoinError::Exhausted,
-                Interrupt::WouldBlock => JoinError::WouldBlock,
-                Interrupt::Deadlock => JoinError::Deadlock,
-                Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => {
-                    JoinError::Unwinding
-                }
-            })?;
+        self.outcome(self.wait_for_end(|core| wait_for_end(core, deadline)))
+    }
+
+    fn outcome(&self, ended: Result<(), Interrupt>) -> Result<T, JoinError> {
+        ended.map_err(|interrupt| match interrupt {
+            Interrupt::TimedOut | Interrupt::Expired(_) => JoinError::Timeout,
+            Interrupt::Exhausted => JoinError::Exhausted,
+            Interrupt::WouldBlock => JoinError::WouldBlock,
+            Interrupt::Deadlock => JoinError::Deadlock,
+            Interrupt::Unwinding | Interrupt::Outside | Interrupt::Stopping => JoinError::Unwinding,
+        })?;
         self.packet.take().unwrap_or(Err(JoinError::Taken))
     }
 
-    fn wait_for_end(&self, deadline: Option<Instant>) -> Result<(), Interrupt> {
+    fn wait_for_end(
+        &self,
+        wait: impl FnOnce(&Core) -> Result<(), Interrupt>,
+    ) -> Result<(), Interrupt> {
         let core = self.tasklet.core();
         block::enter()?;
         if core.has_ended() {
             return Ok(());
         }
         let _unreferenced = Unreferenced::new(self);
-        wait_for_end(core, deadline)
+        wait(core)
     }
 
     /// The tasklet.

@@ -5,11 +5,12 @@ mod error;
 mod tls;
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use actor_core::{time, timeout};
 use actor_io::__private::{connect_first, is_time_out};
-use actor_io::{TcpStream, ToAddrs};
+use actor_io::{TcpStream, ToAddrs, UnixStream};
 
 pub use error::{Attempt, ConnectError};
 #[cfg(feature = "tls")]
@@ -47,6 +48,23 @@ impl Connector {
     /// ```
     pub fn connect(addr: impl ToAddrs) -> Result<TcpStream, ConnectError> {
         Connector::builder().connect(addr)
+    }
+
+    /// Connects to the Unix socket at `path`: see [`ConnectorBuilder::connect_unix`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// ```
+    /// use actor_net::Connector;
+    /// use std::io;
+    ///
+    /// let error = Connector::connect_unix("/nobody/listens/here").unwrap_err();
+    /// assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    /// ```
+    pub fn connect_unix(path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        Connector::builder().connect_unix(path)
     }
 
     /// A connector with options.
@@ -171,5 +189,30 @@ impl ConnectorBuilder {
         // If that fails the connection is lost already, which the next operation tells better.
         let _ = stream.set_nodelay(self.nodelay);
         Ok(stream)
+    }
+
+    /// Connects to the Unix socket at `path`, within the [timeout](Self::timeout). Waits only if the server
+    /// has as many connections to accept as it wants to have.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`UnixStream::connect`], and [`TimedOut`](io::ErrorKind::TimedOut).
+    ///
+    /// ```
+    /// use actor_net::Connector;
+    /// use std::time::Duration;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("connector-{}", std::process::id()));
+    /// # let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    /// let connector = Connector::builder().timeout(Duration::from_secs(5));
+    /// let stream = connector.connect_unix(&path).unwrap();
+    /// assert_eq!(stream.peer_addr().unwrap().as_pathname(), Some(&*path));
+    /// # std::fs::remove_file(path).unwrap();
+    /// ```
+    pub fn connect_unix(&self, path: impl AsRef<Path>) -> io::Result<UnixStream> {
+        match self.timeout {
+            Some(limit) => timeout(limit, || UnixStream::connect(path)),
+            None => UnixStream::connect(path),
+        }
     }
 }

@@ -2,12 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actor_core::Tasklet;
-use actor_io::{TcpListener, TcpStream};
+use actor_io::{Family, Internet, Listener, Stream};
 
 use super::connection::Refusal;
 use super::connections::Connections;
@@ -25,28 +24,28 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const STOP_LATENCY: Duration = Duration::from_millis(50);
 
 /// Where connections come from.
-pub(super) trait Acceptor {
+pub(super) trait Acceptor<F: Family = Internet> {
     /// The next connection; none once the current tasklet is asked to stop.
-    fn accept_or_stop(&self) -> io::Result<Option<(TcpStream, SocketAddr)>>;
+    fn accept_or_stop(&self) -> io::Result<Option<(Stream<F>, F::Addr)>>;
 
     /// Closes the next connection, if one waits; never blocks.
     fn turn_away(&self) -> bool;
 }
 
 /// What serves the connections.
-pub(super) trait Service: Send + Sync + 'static {
+pub(super) trait Service<F: Family = Internet>: Send + Sync + 'static {
     /// The server's name.
     fn name(&self) -> &str;
 
     fn connections(&self) -> &Connections;
 
     /// Begins to serve a connection, or closes it. Does not wait for its end.
-    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Result<(), Refusal>;
+    fn admit(self: &Arc<Self>, stream: Stream<F>, peer: F::Addr) -> Result<(), Refusal>;
 }
 
-impl Acceptor for TcpListener {
-    fn accept_or_stop(&self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        TcpListener::accept_or_stop(self)
+impl<F: Family> Acceptor<F> for &Listener<F> {
+    fn accept_or_stop(&self) -> io::Result<Option<(Stream<F>, F::Addr)>> {
+        Listener::accept_or_stop(self)
     }
 
     fn turn_away(&self) -> bool {
@@ -55,11 +54,12 @@ impl Acceptor for TcpListener {
     }
 }
 
-/// Accepts until the current tasklet is asked to stop; closes the listener.
-pub(super) fn until_stopped<A, S>(listener: A, service: &Arc<S>) -> io::Result<()>
+/// Accepts until the current tasklet is asked to stop.
+pub(super) fn until_stopped<F, A, S>(listener: A, service: &Arc<S>) -> io::Result<()>
 where
-    A: Acceptor,
-    S: Service,
+    F: Family,
+    A: Acceptor<F>,
+    S: Service<F>,
 {
     let mut reserve = Reserve::new();
     let mut backoff = BackOff::new();
@@ -198,7 +198,7 @@ impl Reserve {
     }
 
     /// Accepts and closes what connections wait, a batch at most; gives how many they were.
-    fn turn_away(&mut self, listener: &impl Acceptor) -> u64 {
+    fn turn_away<F: Family>(&mut self, listener: &impl Acceptor<F>) -> u64 {
         self.0 = None;
         let waiting = (0..BATCH).take_while(|_| listener.turn_away());
         let turned_away = waiting.count() as u64;
@@ -211,10 +211,12 @@ impl Reserve {
 mod tests {
     use std::cell::{Cell, RefCell};
     use std::collections::VecDeque;
+    use std::net::SocketAddr;
     use std::process::ExitCode;
     use std::time::Instant;
 
     use actor_core::{Runtime, TimedOut, time};
+    use actor_io::{TcpListener, TcpStream};
 
     use super::super::builder::ServerBuilder;
     use super::super::connection::Tasklets;

@@ -1,5 +1,6 @@
 //! [`ServerBuilder`]: the options of a server.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -62,11 +63,21 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    pub(super) fn check(&self) -> io::Result<()> {
+        if self.idle_timeout.is_some_and(|limit| limit.is_zero()) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "an idle timeout of zero would end every connection",
+            ));
+        }
+        Ok(())
+    }
+
     /// The server's name, or one made of its address.
-    pub(super) fn name_at(&self, addr: SocketAddr) -> String {
+    pub(super) fn name_at(&self, addr: impl fmt::Debug) -> String {
         match &self.name {
             Some(name) => name.clone(),
-            None => format!("server {addr}"),
+            None => format!("server {addr:?}"),
         }
     }
 }
@@ -94,8 +105,8 @@ impl Settings {
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it binds"]
 pub struct ServerBuilder {
-    backlog: u32,
-    reuse_addr: bool,
+    pub(super) backlog: u32,
+    pub(super) reuse_addr: bool,
     reuse_port: bool,
     pub(super) settings: Settings,
 }
@@ -307,16 +318,7 @@ impl ServerBuilder {
     /// assert!(Server::builder().bind(taken).is_err());
     /// ```
     pub fn bind(self, addr: impl ToAddrs) -> io::Result<Server> {
-        if self
-            .settings
-            .idle_timeout
-            .is_some_and(|limit| limit.is_zero())
-        {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "an idle timeout of zero would end every connection",
-            ));
-        }
+        self.settings.check()?;
         let mut failure = io::Error::new(
             io::ErrorKind::InvalidInput,
             "the name resolved to no address",
@@ -329,6 +331,7 @@ impl ServerBuilder {
                         listener,
                         local_addr,
                         settings: self.settings,
+                        place: None,
                     });
                 }
                 Err(error) => failure = error,

@@ -4,12 +4,13 @@ use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr};
+use std::marker::PhantomData;
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actor_core::{BoxError, Outcome, Placement, SpawnError, Tasklet, time};
-use actor_io::TcpStream;
+use actor_io::{Family, Internet, Stream};
 
 use super::accept::Service;
 use super::builder::Settings;
@@ -17,11 +18,12 @@ use super::connections::{Connections, Place};
 use crate::closing::{DRAIN_BYTES, DRAIN_TIME};
 
 /// What the connections of a server have in common, where each has a tasklet.
-pub(super) struct Tasklets<H> {
+pub(super) struct Tasklets<H, F = Internet> {
     handler: H,
     name: String,
     settings: Settings,
     connections: Arc<Connections>,
+    family: PhantomData<F>,
 }
 
 /// Why a connection was turned away.
@@ -48,7 +50,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl<H> Tasklets<H> {
+impl<H, F> Tasklets<H, F> {
     pub(super) fn new(
         handler: H,
         name: String,
@@ -60,13 +62,15 @@ impl<H> Tasklets<H> {
             name,
             settings,
             connections,
+            family: PhantomData,
         }
     }
 }
 
-impl<H, R> Service for Tasklets<H>
+impl<H, F, R> Service<F> for Tasklets<H, F>
 where
-    H: Fn(TcpStream) -> R + Send + Sync + 'static,
+    F: Family,
+    H: Fn(Stream<F>) -> R + Send + Sync + 'static,
     R: Outcome + 'static,
 {
     fn name(&self) -> &str {
@@ -78,7 +82,7 @@ where
     }
 
     /// Gives the connection a tasklet of its own, or closes it.
-    fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Result<(), Refusal> {
+    fn admit(self: &Arc<Self>, stream: Stream<F>, peer: F::Addr) -> Result<(), Refusal> {
         let limit = self.settings.max_connections;
         let Some(place) = self.connections.admit(limit) else {
             return Err(Refusal::TooMany {
@@ -86,7 +90,7 @@ where
             });
         };
         let mut builder = Tasklet::builder()
-            .name(format!("connection {peer}"))
+            .name(format!("connection {peer:?}"))
             .placement(Placement::LeastLoaded);
         if let Some(bytes) = self.settings.stack_size {
             builder = builder.stack_size(bytes);
@@ -102,17 +106,18 @@ where
     }
 }
 
-impl<H, R> Tasklets<H>
+impl<H, F, R> Tasklets<H, F>
 where
-    H: Fn(TcpStream) -> R + Send + Sync + 'static,
+    F: Family,
+    H: Fn(Stream<F>) -> R + Send + Sync + 'static,
     R: Outcome + 'static,
 {
     /// What the connection's tasklet does.
-    fn serve(&self, place: Place, stream: TcpStream, peer: SocketAddr) {
+    fn serve(&self, place: Place, stream: Stream<F>, peer: F::Addr) {
         place.occupy();
         if let Err(error) = self.prepare(&stream) {
             // The peer has gone already.
-            tracing::debug!(server = self.name, %peer, %error, "connection lost at once");
+            tracing::debug!(server = self.name, ?peer, %error, "connection lost at once");
             return;
         }
         let Ok(connection) = stream.try_clone() else {
@@ -127,9 +132,9 @@ where
         close(connection, self.connections.are_stopping());
     }
 
-    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
+    fn prepare(&self, stream: &Stream<F>) -> io::Result<()> {
         if self.settings.nodelay {
-            stream.set_nodelay(true)?;
+            stream.socket_ref().set_tcp_nodelay(true)?;
         }
         if let Some(limit) = self.settings.idle_timeout {
             stream.set_read_timeout(Some(limit))?;
@@ -139,15 +144,15 @@ where
     }
 
     /// Logs how the handler has ended; whether it was well.
-    fn note(&self, result: R, peer: SocketAddr) -> bool {
+    fn note(&self, result: R, peer: F::Addr) -> bool {
         let everyday = io_error_kind(&result).is_some_and(|kind| self.settings.is_everyday(kind));
         let server = &self.name;
         match result.outcome() {
             Ok(()) => return true,
             Err(error) if everyday || Tasklet::is_stopping() => {
-                tracing::debug!(server, %peer, error, "connection lost");
+                tracing::debug!(server, ?peer, error, "connection lost");
             }
-            Err(error) => tracing::warn!(server, %peer, error, "connection failed"),
+            Err(error) => tracing::warn!(server, ?peer, error, "connection failed"),
         }
         false
     }
@@ -231,7 +236,7 @@ impl Drop for Offspring {
 /// To close a socket with unread input resets the connection, and the peer may lose what it has not
 /// read yet. So the sending side ends first, and what has come in is read and thrown away. Only a
 /// peer that was still sending is waited for, briefly, and not even that one in a hurry.
-fn close(mut connection: TcpStream, hurry: bool) {
+fn close<F: Family>(mut connection: Stream<F>, hurry: bool) {
     if connection.is_shared() || connection.shutdown(Shutdown::Write).is_err() {
         return;
     }

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actor_core::{JoinError, JoinHandle, Tasklet, TimedOut, time};
+use actor_io::{Family, Internet};
 
 use super::connections::Connections;
 
@@ -25,16 +25,16 @@ use super::connections::Connections;
 /// server.shutdown(Duration::from_secs(1)).unwrap();
 /// # });
 /// ```
-pub struct ServerHandle {
+pub struct ServerHandle<F: Family = Internet> {
     tasklet: JoinHandle<io::Result<()>>,
-    local_addr: SocketAddr,
+    local_addr: F::Addr,
     connections: Arc<Connections>,
 }
 
-impl ServerHandle {
+impl<F: Family> ServerHandle<F> {
     pub(super) fn new(
         tasklet: JoinHandle<io::Result<()>>,
-        local_addr: SocketAddr,
+        local_addr: F::Addr,
         connections: Arc<Connections>,
     ) -> Self {
         ServerHandle {
@@ -53,8 +53,8 @@ impl ServerHandle {
     /// # server.tasklet().stop();
     /// # });
     /// ```
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    pub fn local_addr(&self) -> F::Addr {
+        self.local_addr.clone()
     }
 
     /// How many connections it has at the moment: those whose tasklets have not ended yet.
@@ -161,7 +161,7 @@ fn outcome(ended: Result<io::Result<()>, JoinError>) -> io::Result<()> {
     }
 }
 
-impl fmt::Debug for ServerHandle {
+impl<F: Family> fmt::Debug for ServerHandle<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerHandle")
             .field("local_addr", &self.local_addr)

@@ -10,14 +10,14 @@ mod stackless;
 pub(crate) mod throttle;
 #[cfg(feature = "tls")]
 mod tls;
+mod unix;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actor_core::{Handler, Outcome, SpawnError, Tasklet};
-use actor_io::{TcpListener, TcpStream, ToAddrs};
+use actor_io::{Family, Internet, Listener, Stream, TcpStream, ToAddrs};
 
 use accept::Service;
 use actors::Actors;
@@ -31,6 +31,7 @@ pub use handle::ServerHandle;
 use stackless::StacklessActors;
 #[cfg(feature = "tls")]
 pub use tls::TlsServer;
+use unix::Place;
 
 use crate::codec::Codec;
 use crate::connection::Connection;
@@ -95,9 +96,12 @@ use crate::connection::Connection;
 ///     })
 /// });
 /// ```
-pub struct Server {
-    listener: TcpListener,
-    local_addr: SocketAddr,
+pub struct Server<F: Family = Internet> {
+    /// Where it stands in the file system. Given up before the listener is closed, so that nobody who finds
+    /// it abandoned has put another in its place.
+    place: Option<Place>,
+    listener: Listener<F>,
+    local_addr: F::Addr,
     settings: Settings,
 }
 
@@ -150,15 +154,17 @@ impl Server {
     pub fn builder() -> ServerBuilder {
         ServerBuilder::new()
     }
+}
 
+impl<F: Family> Server<F> {
     /// The address that it listens on, with the port that the system has chosen for port 0.
     ///
     /// ```
     /// let server = actor_net::Server::bind("127.0.0.1:0").unwrap();
     /// println!("listening on {}", server.local_addr());
     /// ```
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    pub fn local_addr(&self) -> F::Addr {
+        self.local_addr.clone()
     }
 
     /// Serves in the current tasklet until that is asked to stop and the last connection has ended.
@@ -182,7 +188,7 @@ impl Server {
     /// ```
     pub fn run<H, R>(self, handler: H) -> io::Result<()>
     where
-        H: Fn(TcpStream) -> R + Send + Sync + 'static,
+        H: Fn(Stream<F>) -> R + Send + Sync + 'static,
         R: Outcome + 'static,
     {
         self.run_as(tasklets(handler), Arc::default())
@@ -207,14 +213,56 @@ impl Server {
     /// server.shutdown(Duration::from_secs(5)).unwrap();
     /// # });
     /// ```
-    pub fn spawn<H, R>(self, handler: H) -> io::Result<ServerHandle>
+    pub fn spawn<H, R>(self, handler: H) -> io::Result<ServerHandle<F>>
     where
-        H: Fn(TcpStream) -> R + Send + Sync + 'static,
+        H: Fn(Stream<F>) -> R + Send + Sync + 'static,
         R: Outcome + 'static,
     {
         self.spawn_as(tasklets(handler))
     }
 
+    fn run_as<S: Service<F>>(
+        self,
+        service: impl FnOnce(String, Settings, Arc<Connections>) -> S,
+        connections: Arc<Connections>,
+    ) -> io::Result<()> {
+        if Tasklet::try_current().is_none() {
+            return Err(io::Error::other(
+                "a server runs in a tasklet, and this is a plain thread",
+            ));
+        }
+        let name = self.settings.name_at(&self.local_addr);
+        tracing::info!(addr = ?self.local_addr, server = %name, "listening");
+        let service = Arc::new(service(name, self.settings, Arc::clone(&connections)));
+        // What is left when this tasklet is killed, or the listener fails, goes with it.
+        let _rest = connections::KillOnDrop(&connections);
+        accept::until_stopped(&self.listener, &service)?;
+        // Before anybody is asked to stop: another server can have the address at once.
+        drop(self.place);
+        drop(self.listener);
+        connections.stop_all();
+        connections.wait_until_none();
+        Ok(())
+    }
+
+    fn spawn_as<S: Service<F>>(
+        self,
+        service: impl FnOnce(String, Settings, Arc<Connections>) -> S + Send + 'static,
+    ) -> io::Result<ServerHandle<F>> {
+        let local_addr = self.local_addr.clone();
+        let connections = Arc::<Connections>::default();
+        let tasklet = Tasklet::builder()
+            .name(self.settings.name_at(&local_addr))
+            .stop_first(true)
+            .spawn({
+                let connections = Arc::clone(&connections);
+                move || self.run_as(service, connections)
+            })?;
+        Ok(ServerHandle::new(tasklet, local_addr, connections))
+    }
+}
+
+impl Server {
     /// Listens on `addr` and serves with an actor for each connection until the current tasklet is asked
     /// to stop: [`bind`](Self::bind) and [`run_actors`](Self::run_actors) in one, with the errors of both.
     ///
@@ -396,50 +444,12 @@ impl Server {
         };
         (self, handler)
     }
-
-    fn run_as<S: Service>(
-        self,
-        service: impl FnOnce(String, Settings, Arc<Connections>) -> S,
-        connections: Arc<Connections>,
-    ) -> io::Result<()> {
-        if Tasklet::try_current().is_none() {
-            return Err(io::Error::other(
-                "a server runs in a tasklet, and this is a plain thread",
-            ));
-        }
-        let name = self.settings.name_at(self.local_addr);
-        tracing::info!(addr = %self.local_addr, server = %name, "listening");
-        let service = Arc::new(service(name, self.settings, Arc::clone(&connections)));
-        // What is left when this tasklet is killed, or the listener fails, goes with it.
-        let _rest = connections::KillOnDrop(&connections);
-        // Closes the listener when it returns, before anybody is asked to stop.
-        accept::until_stopped(self.listener, &service)?;
-        connections.stop_all();
-        connections.wait_until_none();
-        Ok(())
-    }
-
-    fn spawn_as<S: Service>(
-        self,
-        service: impl FnOnce(String, Settings, Arc<Connections>) -> S + Send + 'static,
-    ) -> io::Result<ServerHandle> {
-        let local_addr = self.local_addr;
-        let connections = Arc::<Connections>::default();
-        let tasklet = Tasklet::builder()
-            .name(self.settings.name_at(local_addr))
-            .stop_first(true)
-            .spawn({
-                let connections = Arc::clone(&connections);
-                move || self.run_as(service, connections)
-            })?;
-        Ok(ServerHandle::new(tasklet, local_addr, connections))
-    }
 }
 
 /// What serves connections by running `handler` in a tasklet for each.
-fn tasklets<H>(
+fn tasklets<F, H>(
     handler: H,
-) -> impl FnOnce(String, Settings, Arc<Connections>) -> Tasklets<H> + use<H> {
+) -> impl FnOnce(String, Settings, Arc<Connections>) -> Tasklets<H, F> + use<F, H> {
     move |name, settings, connections| Tasklets::new(handler, name, settings, connections)
 }
 
@@ -458,7 +468,7 @@ where
     }
 }
 
-impl fmt::Debug for Server {
+impl<F: Family> fmt::Debug for Server<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("local_addr", &self.local_addr)
