@@ -209,6 +209,11 @@ pub(crate) fn listening(address: SocketAddr) {
     println!("LISTENING {address}");
 }
 
+/// Tells the parent what its clients must know of this server before they connect.
+pub(crate) fn tell(text: &str) {
+    println!("{text}");
+}
+
 /// Runs `batch` (which says how many things it did) once to warm up and then for a while, and gives
 /// the nanoseconds that one thing took.
 pub(crate) fn nanoseconds_each(mut batch: impl FnMut() -> usize) -> f64 {
@@ -275,11 +280,17 @@ impl Child {
         })
     }
 
-    /// The address that a server has told.
-    pub(crate) fn address(&mut self) -> Result<SocketAddr> {
+    /// What a server [tells](tell).
+    pub(crate) fn told(&mut self) -> Result<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        let address = line.trim_end().strip_prefix("LISTENING ");
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// The address that a server has told.
+    pub(crate) fn address(&mut self) -> Result<SocketAddr> {
+        let line = self.told()?;
+        let address = line.strip_prefix("LISTENING ");
         let address =
             address.ok_or_else(|| format!("the server said {line:?}, not where it is"))?;
         Ok(address.parse()?)

@@ -1,4 +1,4 @@
-//! The TCP clients that load the servers: one thread, one epoll, nonblocking sockets, on neither
+//! The TCP and TLS clients that load the servers: one thread, one epoll, nonblocking sockets, on neither
 //! framework and the same for every side. It runs in the parent process, so that the CPU time of
 //! the child is the server's alone.
 
@@ -11,15 +11,38 @@ use std::time::Duration;
 /// Without an event for so long, something has been lost.
 const STUCK: Duration = Duration::from_secs(10);
 
+/// A stream over a TCP connection.
+pub(crate) trait Stream: Read + Write {
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
 /// Many connections to one server, and which of them have something to read.
-pub(crate) struct Clients {
+pub(crate) struct Clients<S = TcpStream> {
     epoll: OwnedFd,
-    streams: Vec<TcpStream>,
+    streams: Vec<S>,
     events: Vec<libc::epoll_event>,
 }
 
 impl Clients {
     pub(crate) fn connect(address: SocketAddr, count: usize) -> Result<Clients> {
+        Clients::connect_over(address, count, Ok)
+    }
+}
+
+impl<S: Stream> Clients<S> {
+    /// Connects, and has `over` make of each connection, which still blocks, what is to be read and
+    /// written.
+    pub(crate) fn connect_over(
+        address: SocketAddr,
+        count: usize,
+        over: impl Fn(TcpStream) -> Result<S>,
+    ) -> Result<Clients<S>> {
         // SAFETY: takes an integer, gives a descriptor or -1.
         let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
         if epoll < 0 {
@@ -31,7 +54,8 @@ impl Clients {
         for client in 0..count {
             let stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
-            stream.set_nonblocking(true)?;
+            let stream = over(stream)?;
+            stream.socket().set_nonblocking(true)?;
             let mut event = libc::epoll_event {
                 events: libc::EPOLLIN as u32,
                 u64: client as u64,
@@ -41,7 +65,7 @@ impl Clients {
                 libc::epoll_ctl(
                     epoll.as_raw_fd(),
                     libc::EPOLL_CTL_ADD,
-                    stream.as_raw_fd(),
+                    stream.socket().as_raw_fd(),
                     &mut event,
                 )
             };
@@ -84,6 +108,10 @@ impl Clients {
                 Ok(())
             }
         }
+    }
+
+    pub(crate) fn stream(&self, client: usize) -> &S {
+        &self.streams[client]
     }
 
     /// Reads once; 0 when there is nothing.

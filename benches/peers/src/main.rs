@@ -9,7 +9,9 @@ mod groups;
 mod harness;
 mod load;
 mod programs;
+mod requests;
 mod runtimes;
+mod tls;
 
 use std::env;
 use std::process::ExitCode;

@@ -3,7 +3,10 @@
 
 use concurrence::Runtime;
 use std::future::Future;
+use std::io;
+use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
+use std::thread;
 use tokio::runtime::Builder;
 
 /// Ours.
@@ -32,3 +35,28 @@ fn block_on(builder: &mut Builder, main: impl Future<Output = ()> + Send + 'stat
         Err(_) => ExitCode::FAILURE,
     }
 }
+
+/// No runtime: the system's threads.
+pub(crate) fn threads(main: impl FnOnce()) -> ExitCode {
+    main();
+    ExitCode::SUCCESS
+}
+
+/// A server of them, with a thread a connection. It has the stack that a tasklet has.
+pub(crate) fn serve_by_threads(
+    listener: &TcpListener,
+    serve: impl Fn(TcpStream) -> io::Result<()> + Clone + Send + 'static,
+) {
+    for stream in listener.incoming() {
+        let stream = stream.expect("a client");
+        stream.set_nodelay(true).expect("a TCP socket");
+        let serve = serve.clone();
+        thread::Builder::new()
+            .stack_size(STACK)
+            // A client that has gone is none of the server's affair.
+            .spawn(move || drop(serve(stream)))
+            .expect("a thread");
+    }
+}
+
+const STACK: usize = 128 * 1024;

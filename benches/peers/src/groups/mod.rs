@@ -5,10 +5,12 @@ mod channels;
 mod chat;
 mod echo;
 mod others;
+mod proxy;
 mod roundtrip;
 mod savina;
 mod spawn;
 mod throughput;
+mod udp;
 
 use crate::harness::{Choice, Group};
 
@@ -17,7 +19,10 @@ pub(crate) const ALL: &[&Group] = &[
     &spawn::GROUP,
     &roundtrip::GROUP,
     &throughput::GROUP,
-    &echo::GROUP,
+    &echo::TCP,
+    &echo::TLS,
+    &udp::GROUP,
+    &proxy::GROUP,
     &chat::GROUP,
     &actors::GROUP,
     &savina::GROUP,
