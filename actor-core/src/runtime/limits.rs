@@ -4,8 +4,9 @@
 //! many (`vm.max_map_count`). The dependency that makes stacks panics where the system refuses, and
 //! everything else that maps memory fails as well, so the runtime counts and refuses first.
 
-use std::fs;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs};
 
 use crate::{SpawnError, stacks, substrate};
 
@@ -20,6 +21,8 @@ const MAPS_PER_STACK: usize = 2;
 const RESERVED_MAPS: usize = 1_024;
 /// The least that a stack is given: the frames of the runtime and of a panic must fit.
 const MIN_STACK: usize = 16 * 1024;
+/// The same where panics print backtraces, whose names are looked up on the stack that panics.
+const MIN_STACK_WITH_BACKTRACE: usize = 64 * 1024;
 
 /// How many tasklets the system has maps for.
 static ROOM: AtomicUsize = AtomicUsize::new(0);
@@ -89,7 +92,20 @@ pub(crate) fn stack_size(bytes: usize) -> Result<usize, SpawnError> {
             limit: largest,
         });
     }
-    Ok(bytes.max(MIN_STACK).next_multiple_of(page))
+    Ok(bytes.max(least_stack()).next_multiple_of(page))
+}
+
+fn least_stack() -> usize {
+    static LEAST: OnceLock<usize> = OnceLock::new();
+    *LEAST.get_or_init(|| {
+        // What the standard library goes by.
+        let style = env::var_os("RUST_BACKTRACE");
+        if style.is_none_or(|style| style == "0") {
+            MIN_STACK
+        } else {
+            MIN_STACK_WITH_BACKTRACE
+        }
+    })
 }
 
 /// What the system allows a stack to be: the hard limit, as `generator` asks.

@@ -107,7 +107,8 @@ impl TaskletBuilder {
     }
 
     /// How many bytes of stack it has, rounded up to pages. By default what
-    /// [`RuntimeBuilder::stack_size`](crate::RuntimeBuilder::stack_size) says.
+    /// [`RuntimeBuilder::stack_size`](crate::RuntimeBuilder::stack_size) says. At least 16 KiB, in which a
+    /// panic has room; 64 KiB where panics print backtraces (`RUST_BACKTRACE`).
     ///
     /// Address space is taken for all of it, memory for what is used. Overflowing it ends the process
     /// with a message that names the tasklet. The function's own captures may have to fit as well: they
