@@ -5,8 +5,8 @@ mod common;
 
 use std::io::{Read, Write};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -193,6 +193,8 @@ fn fifty_clients_killed_in_mid_line_harm_nobody(server: &str) {
 
 fn one_that_never_reads_is_dropped_and_nobody_else_notices(server: &str) {
     const LINES: usize = 100_000;
+    /// So many at a time: whoever reads, on however busy a machine, is never far behind.
+    const STEP: usize = 200;
     let chat = Program::chat(server);
     let addr = chat.address();
     let dead = Client::join(addr);
@@ -201,22 +203,31 @@ fn one_that_never_reads_is_dropped_and_nobody_else_notices(server: &str) {
     let readers: Vec<_> = (0..3)
         .map(|_| {
             let mut reader = Client::join(addr);
-            thread::spawn(move || {
+            let (step, steps) = mpsc::channel();
+            let reader = thread::spawn(move || {
                 for n in 0..LINES {
                     let line = reader.line();
                     assert!(
                         line.starts_with(&format!("{n} ")),
                         "line {n} is {line:.20?}"
                     );
+                    if n % STEP == 0 {
+                        step.send(()).unwrap();
+                    }
                 }
-            })
+            });
+            (reader, steps)
         })
         .collect();
     let filler = "x".repeat(180); // the lines are more than the kernel would keep for the dead one
     for n in 0..LINES {
+        if n % STEP == 0 && n > STEP {
+            // One that has panicked is told of below.
+            readers.iter().for_each(|(_, steps)| _ = steps.recv());
+        }
         writer.send(&format!("{n} {filler}\n"));
     }
-    for reader in readers {
+    for (reader, _steps) in readers {
         reader.join().unwrap();
     }
     chat.wait_for(&dead_addr);

@@ -11,9 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use actor_core::{Actor, Addr, BoxError, Context, ExitReason, Handler, Message, Tasklet, TimedOut};
-use actor_net::dispatcher::{
-    Channel, Chat, Dispatcher, Framing, Map, OutputFull, PieceTooLong, Terminator,
-};
+use actor_net::dispatcher::{Channel, Dispatcher, Map, OutputFull};
 use common::{PATIENCE, eventually, in_tasklet};
 
 /// Accepts, and has what it accepts served by what `make` makes.
@@ -705,140 +703,58 @@ fn a_flood_starves_nobody() {
     });
 }
 
-/// Pieces that a test can look at.
-struct Cutter {
+/// Goes on sending to a peer that has only ended its side, and notes what it is told of it.
+struct Faithful {
     channel: Channel,
-    framing: Framing,
-    piece: Vec<u8>,
-    pieces: mpsc::Sender<Vec<u8>>,
-    errors: mpsc::Sender<BoxError>,
+    ends: mpsc::Sender<Option<ErrorKind>>,
 }
 
-impl Actor for Cutter {}
+impl Actor for Faithful {}
 
-impl Dispatcher for Cutter {
+impl Dispatcher for Faithful {
     fn channel(&mut self) -> &mut Channel {
         &mut self.channel
     }
 
-    fn handle_read(&mut self, ctx: &mut Context<Self>) -> Result<(), BoxError> {
-        self.read_pieces(ctx)
-    }
-
-    fn handle_error(&mut self, error: BoxError, _: &mut Context<Self>) {
-        self.errors.send(error).unwrap();
-        self.channel.close();
-    }
-}
-
-impl Chat for Cutter {
-    fn framing(&mut self) -> &mut Framing {
-        &mut self.framing
-    }
-
-    fn collect_incoming_data(
-        &mut self,
-        data: &[u8],
-        _: &mut Context<Self>,
-    ) -> Result<(), BoxError> {
-        assert!(!data.is_empty());
-        self.piece.extend_from_slice(data);
-        Ok(())
-    }
-
-    /// A head, which is a line with a length, and then so many bytes; the head "all" has all that follows.
-    fn found_terminator(&mut self, _: &mut Context<Self>) -> Result<(), BoxError> {
-        let piece = std::mem::take(&mut self.piece);
-        match self.framing.terminator() {
-            Terminator::Bytes(_) => match &piece[..] {
-                b"all" => self.framing.set_terminator(Terminator::None),
-                b"end" => self.channel.close(),
-                head => {
-                    let length: usize = std::str::from_utf8(head)?.parse()?;
-                    self.framing.set_terminator(length);
-                }
-            },
-            _ => self.framing.set_terminator("\r\n\r\n"),
+    fn handle_close(&mut self, _: &mut Context<Self>) -> Result<(), BoxError> {
+        let error = self.channel.error().map(|error| error.kind());
+        self.ends.send(error)?;
+        if error.is_some() {
+            self.channel.close();
         }
-        self.pieces.send(piece)?;
         Ok(())
     }
 }
 
-type Heard = (mpsc::Receiver<Vec<u8>>, mpsc::Receiver<BoxError>);
-
-fn cutter(map: &Map) -> (UnixStream, Addr<Cutter>, Heard) {
-    let (near, far) = UnixStream::pair().unwrap();
-    let (pieces, heard) = mpsc::channel();
-    let (errors, failed) = mpsc::channel();
-    let mut cutter = Cutter {
-        channel: Channel::adopt(near).unwrap(),
-        framing: Framing::new("\r\n\r\n"),
-        piece: Vec::new(),
-        pieces,
-        errors,
-    };
-    cutter.framing.set_max_piece(100);
-    (far, map.spawn(cutter).unwrap(), (heard, failed))
+impl Handler<Say> for Faithful {
+    fn handle(&mut self, Say(text): Say, _: &mut Context<Self>) {
+        self.channel.push(text.as_bytes()).unwrap();
+    }
 }
 
 #[test]
-fn pieces_are_cut_wherever_the_input_comes_apart() {
-    in_tasklet(|| {
-        let text = b"5\r\n\r\nab\r\nc3\r\n\r\nxyzend\r\n\r\nnot heard";
-        for apart in 0..text.len() {
-            let map = Map::new();
-            let (mut far, addr, (heard, failed)) = cutter(&map);
-            far.write_all(&text[..apart]).unwrap();
-            // A round trip through the mailbox: it has seen the first part.
-            eventually("the first part", || in_queue(&far) == 0);
-            // It may be closed already.
-            let _ = far.write_all(&text[apart..]);
-            map.run_timeout(PATIENCE).unwrap();
-            addr.join();
-            let pieces: Vec<_> = heard.try_iter().collect();
-            let expected: [&[u8]; 5] = [b"5", b"ab\r\nc", b"3", b"xyz", b"end"];
-            assert_eq!(pieces, expected, "{apart}");
-            assert!(failed.try_recv().is_err());
-        }
-    });
-}
-
-/// How much the other end has not read yet.
-fn in_queue(stream: &UnixStream) -> i32 {
-    use std::os::fd::AsRawFd;
-    let mut bytes = 0;
-    // SAFETY: an open descriptor, and a local of the right type.
-    assert_eq!(0, unsafe {
-        libc::ioctl(stream.as_raw_fd(), libc::TIOCOUTQ, &mut bytes)
-    });
-    bytes
-}
-
-#[test]
-fn without_a_terminator_all_is_collected() {
+fn a_peer_that_is_lost_after_it_has_ended_its_side_is_told_of() {
     in_tasklet(|| {
         let map = Map::new();
-        let (mut far, addr, (heard, _failed)) = cutter(&map);
-        far.write_all(b"all\r\n\r\n").unwrap();
-        far.write_all(&[b'x'; 10_000]).unwrap();
+        let (ends, told) = mpsc::channel();
+        let (near, mut far) = UnixStream::pair().unwrap();
+        let channel = Channel::adopt(near).unwrap();
+        let addr = map.spawn(Faithful { channel, ends }).unwrap();
+        far.shutdown(Shutdown::Write).unwrap();
+        let mut end = None;
+        let mut is_told = || {
+            end = told.try_recv().ok();
+            end.is_some()
+        };
+        eventually("the end of its side", &mut is_told);
+        addr.call(Say("still there?")).unwrap();
+        far.read_exact(&mut [0; 12]).unwrap();
         drop(far);
+        addr.call(Say("and now?")).unwrap();
+        eventually("the loss", is_told);
+        assert_eq!(end, Some(Some(ErrorKind::BrokenPipe)));
         map.run_timeout(PATIENCE).unwrap();
         addr.join();
-        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [b"all"]);
-    });
-}
-
-#[test]
-fn a_piece_without_an_end_is_refused() {
-    in_tasklet(|| {
-        let map = Map::new();
-        let (mut far, addr, (heard, failed)) = cutter(&map);
-        far.write_all(&[b'1'; 101]).unwrap();
-        map.run_timeout(PATIENCE).unwrap();
-        addr.join();
-        assert!(heard.try_recv().is_err());
-        let error = failed.try_recv().unwrap();
-        assert_eq!(error.downcast_ref(), Some(&PieceTooLong { limit: 100 }));
+        assert!(told.try_recv().is_err(), "once");
     });
 }

@@ -130,8 +130,9 @@ impl Endpoint for &Descriptor {
 ///
 /// As [`std::io::copy`]. Once there is much to copy, and both are streams or descriptors that the system
 /// can join by `splice(2)`, the bytes do not pass through the process any more; that takes two
-/// descriptors, for a pipe, while it lasts. A few bytes at a time are copied with a buffer, which costs
-/// less, and so is all else.
+/// descriptors, for a pipe, while it lasts, and spares a proxy a fifth to half of its CPU time (the group
+/// `proxy` of the benches). A few bytes at a time are copied with a buffer, which costs less, and so is
+/// all else.
 ///
 /// # Errors
 ///

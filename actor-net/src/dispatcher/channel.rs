@@ -39,8 +39,11 @@ pub struct Channel {
     role: Role,
     /// The peer has sent all, or is lost.
     ended: bool,
-    /// That has been said.
+    /// That has been said. If a peer is lost that had sent all, it is to be said anew.
     pub(super) said: bool,
+    /// Something has been received and not been handled: there is to be another turn to read, even if
+    /// nothing more comes in.
+    pub(super) unhandled: bool,
     /// What is sent is gathered, to go out at the end of the turn.
     pub(super) gathers: bool,
     /// To be closed once all has been sent.
@@ -79,6 +82,7 @@ impl Channel {
             role,
             ended: false,
             said: false,
+            unhandled: false,
             gathers: false,
             closes: false,
             limit: DEFAULT_OUTPUT,
@@ -362,7 +366,8 @@ impl Channel {
     /// [`DEFAULT_LINGER`](crate::DEFAULT_LINGER), goes on without the dispatcher, and does not wait.
     ///
     /// Nothing more can be received or sent. In a [`Map`](super::Map) it counts until it is over. Outside a
-    /// worker's thread it is [`close`](Self::close).
+    /// worker's thread it is [`close`](Self::close). A channel that is still being connected is closed like
+    /// this once it is, and not before; how long that may take is the system's affair.
     ///
     /// ```
     /// use actor_net::dispatcher::Channel;
@@ -554,14 +559,27 @@ impl Channel {
         Some(Ok(()))
     }
 
-    /// Whether the peer has sent all, or is lost.
-    pub(super) fn has_ended(&self) -> bool {
-        self.ended
+    /// Whether there is to be said that the peer has sent all, of which all has been handled, or is lost.
+    pub(super) fn end_is_due(&self) -> bool {
+        self.ended && !self.said && (!self.unhandled || self.error.is_some())
+    }
+
+    /// Whether there is something to be read, or what has been read to be handled.
+    pub(super) fn is_readable(&self) -> bool {
+        self.unhandled || (!self.ended && self.is_ready(Direction::Read))
     }
 
     /// Whether there is room for answers.
     pub(super) fn has_room(&self) -> bool {
         self.pending() <= self.limit / 2
+    }
+
+    /// Sends what is pending if there is no room otherwise; whether there is some then.
+    pub(super) fn make_room(&mut self) -> bool {
+        if !self.has_room() {
+            self.flush();
+        }
+        self.has_room()
     }
 
     /// Sends what is pending now, as far as the system takes it.
@@ -603,7 +621,10 @@ impl Channel {
     fn lose(&mut self, error: io::Error) {
         self.ended = true;
         self.output = None;
-        self.error.get_or_insert(Box::new(error));
+        if self.error.is_none() {
+            self.error = Some(Box::new(error));
+            self.said = false;
+        }
     }
 }
 

@@ -75,8 +75,8 @@ impl From<usize> for Terminator {
 #[derive(Debug)]
 pub struct Framing {
     terminator: Terminator,
-    /// What has come in and has not been collected, since it may begin a terminator, or since nobody has
-    /// come to it.
+    /// What has come in and has not been collected, since it may begin a terminator, or since a handler
+    /// has failed before, or because there was no room for more answers.
     held: Vec<u8>,
     /// How much of the present piece has been collected.
     collected: usize,
@@ -165,6 +165,15 @@ impl Framing {
                 },
             },
         }
+    }
+
+    /// How much is received at once: no more, as long as there is enough to be handled.
+    fn wants(&self) -> usize {
+        let enough = match &self.terminator {
+            Terminator::Bytes(bytes) => bytes.len().max(CHUNK),
+            _ => CHUNK,
+        };
+        if self.held.len() < enough { CHUNK } else { 0 }
     }
 
     /// Counts what is collected.
@@ -294,15 +303,19 @@ pub trait Chat: Dispatcher {
 
     /// Receives, and cuts what has come in: what [`handle_read`](Dispatcher::handle_read) of a chat does.
     ///
-    /// Once the channel is closed, or the actor is to end, no more is given to the handlers.
+    /// Once the channel is closed, or the actor is to end, no more is given to the handlers. While there
+    /// is no room for answers, as [`Channel::push`](super::Channel::push) explains, no further piece is; it
+    /// is when the peer has taken some.
     ///
     /// # Errors
     ///
-    /// Those of its handlers, [`PieceTooLong`], and as [`Channel::recv`](super::Channel::recv).
+    /// Those of its handlers, [`PieceTooLong`], and as [`Channel::recv`](super::Channel::recv). What follows
+    /// a piece that has failed is not lost: it comes with the next call, which the dispatcher is given.
     fn read_pieces(&mut self, ctx: &mut Context<Self>) -> Result<(), BoxError> {
+        let wanted = self.framing().wants();
         let mut input = std::mem::take(&mut self.framing().held);
         let held = input.len();
-        input.resize(held + CHUNK, 0);
+        input.resize(held + wanted, 0);
         let received = match self.channel().recv(&mut input[held..]) {
             Ok(received) => received,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
@@ -315,9 +328,18 @@ pub trait Chat: Dispatcher {
         if !input.is_empty() {
             input.shrink_to_fit();
             self.framing().held = input;
+            self.channel().unhandled = !matches!(result, Ok(Cut::All));
         }
-        result
+        result.map(drop)
     }
+}
+
+/// How far a cut has come.
+enum Cut {
+    /// What is left, if anything is, may begin a terminator.
+    All,
+    /// There is no room for answers to the rest.
+    Some,
 }
 
 /// Gives `input` to the handlers, and says how much of it was.
@@ -326,11 +348,14 @@ fn cut<D: Chat>(
     input: &[u8],
     taken: &mut usize,
     ctx: &mut Context<D>,
-) -> Result<(), BoxError> {
+) -> Result<Cut, BoxError> {
     while *taken < input.len() {
         if chat.channel().is_closed() || actor_core::__private::is_ending(ctx) {
             *taken = input.len();
-            return Ok(());
+            return Ok(Cut::All);
+        }
+        if !chat.channel().make_room() {
+            return Ok(Cut::Some);
         }
         let next = chat.framing().next(&input[*taken..]);
         let data = &input[*taken..*taken + next.collect];
@@ -343,10 +368,10 @@ fn cut<D: Chat>(
             chat.found_terminator(ctx)?;
         } else if *taken < input.len() {
             // What is left may begin a terminator.
-            return Ok(());
+            return Ok(Cut::All);
         }
     }
-    Ok(())
+    Ok(Cut::All)
 }
 
 /// A piece was longer than [`Framing::set_max_piece`] allows.

@@ -263,14 +263,16 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let (actor, none) = {
+        let actor = {
             let mut state = self.map.shared.state.lock();
             let actor = state.open.leave(self.index);
-            (actor, state.open.is_empty())
+            if state.open.is_empty() {
+                // Under the lock: a moment later there may be another, and somebody who waits for that.
+                self.map.shared.none.set();
+            }
+            actor
         };
+        // Not under it.
         drop(actor);
-        if none {
-            self.map.shared.none.set();
-        }
     }
 }

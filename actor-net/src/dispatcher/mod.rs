@@ -45,8 +45,8 @@ pub trait Dispatcher: Actor {
     /// The channel that it is about, always the same.
     fn channel(&mut self) -> &mut Channel;
 
-    /// Whether it is interested in what comes in; by default it is. Not asked while much is
-    /// [pending](Channel::pending).
+    /// Whether it is interested in what comes in; by default it is. One that is not does not hear of the
+    /// end either, unless something is to be sent. Not asked while much is [pending](Channel::pending).
     fn readable(&mut self) -> bool {
         true
     }
@@ -119,8 +119,10 @@ pub trait Dispatcher: Actor {
         Ok(())
     }
 
-    /// The peer has sent all, or is lost. Called once. By default the channel is closed, after what is still
-    /// to be sent; one that overrides this may go on sending to a peer that has only ended its side.
+    /// The peer has sent all, or is lost. By default the channel is closed, after what is still to be sent;
+    /// one that overrides this may go on sending to a peer that has only ended its side. If such a peer turns
+    /// out to be lost later, when something is sent to it, this is called again, and
+    /// [`Channel::error`] says why; otherwise it is called once.
     ///
     /// # Errors
     ///

@@ -17,6 +17,10 @@ const ROUNDS: usize = 16;
 /// Begins: from now on the dispatcher is told of what its channel is ready for.
 pub(super) fn open<D: Dispatcher>(dispatcher: &mut D, ctx: &mut Context<D>, place: Place) {
     let channel = dispatcher.channel();
+    if channel.is_closed() {
+        // By a hook of the actor's: that is no failure.
+        return ctx.stop();
+    }
     channel.place = Some(place);
     let watch = ActorWatch::new(ctx.addr(), turn::<D>);
     if let Err(error) = channel.watch(Arc::new(watch)) {
@@ -49,7 +53,7 @@ fn turn<D: Dispatcher>(dispatcher: &mut D, ctx: &mut Context<D>) {
     channel.gathers = false;
     channel.flush();
     // Either there is more to do, or the peer was found to be lost just now.
-    if !idle || (channel.has_ended() && !channel.said) {
+    if !idle || channel.end_is_due() {
         channel.look_again();
     }
     end_if_closed(dispatcher, ctx);
@@ -110,11 +114,13 @@ enum Event {
 fn next_of_stream<D: Dispatcher>(dispatcher: &mut D) -> Event {
     let channel = dispatcher.channel();
     channel.flush();
-    if channel.has_ended() && !channel.said {
+    if channel.end_is_due() {
         return Event::Close;
     }
-    let reads = !channel.has_ended() && channel.has_room() && channel.is_ready(Direction::Read);
+    let reads = channel.has_room() && channel.is_readable();
     if reads && dispatcher.readable() {
+        // Unless it leaves something again.
+        dispatcher.channel().unhandled = false;
         return Event::Read;
     }
     let channel = dispatcher.channel();

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use actor_core::__private::{AnyActor, Attendant, act, after, soon, spawn_attended, stop_for};
 use actor_core::reactor::{Direction, Source, Watch};
-use actor_core::{Addr, Context, ExitReason, Handler, Placement, TimedOut, time};
+use actor_core::{Addr, Context, ExitReason, Handler, Placement, TimedOut, Timer, time};
 use actor_io::TcpStream;
 use parking_lot::{Mutex, RwLock};
 
@@ -151,9 +151,17 @@ pub(super) struct Conn<C: Codec, A: Handler<C::Item>> {
     told: AtomicBool,
     /// The actor has ended.
     over: AtomicBool,
-    /// Since when the peer has been waited for to send something, and to read.
+    /// Where the peer is not waited for endlessly.
+    waits: Option<Box<Waits>>,
+}
+
+/// How long a peer has been waited for.
+struct Waits {
+    /// Since when it has been waited for to send something, and to read.
     reads_since: AtomicU32,
     writes_since: AtomicU32,
+    /// What looks at that. Cancelled at the end, which others might reach often while this one waits.
+    timer: Mutex<Option<Timer>>,
 }
 
 impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
@@ -165,6 +173,13 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
         place: Place,
     ) -> Self {
         let input = Input::new(common.codec.clone());
+        let waits = common.settings.idle_timeout.map(|_| {
+            Box::new(Waits {
+                reads_since: AtomicU32::new(NEVER),
+                writes_since: AtomicU32::new(NEVER),
+                timer: Mutex::default(),
+            })
+        });
         Conn {
             common,
             addr,
@@ -175,8 +190,7 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
             input: Mutex::new(Some(input)),
             told: AtomicBool::new(false),
             over: AtomicBool::new(false),
-            reads_since: AtomicU32::new(NEVER),
-            writes_since: AtomicU32::new(NEVER),
+            waits,
         }
     }
 
@@ -248,9 +262,12 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
 
     /// The actor's turn to read, and to handle what it reads.
     fn read(self: Arc<Self>, actor: &mut A, ctx: &mut Context<A>) {
+        // While it has been told nobody is waited for: so this comes before that is taken back.
+        if let Some(waits) = &self.waits {
+            waits.reads_since.store(NEVER, Ordering::SeqCst);
+        }
         // Before the look at the socket: of what becomes ready after that it is told anew.
         self.told.store(false, Ordering::SeqCst);
-        self.reads_since.store(NEVER, Ordering::Relaxed);
         let Some(mut input) = self.input.lock().take() else {
             return;
         };
@@ -330,14 +347,12 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     self.outbox.written(&mut chunk, count);
-                    self.writes_since.store(NEVER, Ordering::Relaxed);
+                    if let Some(waits) = &self.waits {
+                        waits.writes_since.store(NEVER, Ordering::Relaxed);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let since = self.writes_since.load(Ordering::Relaxed);
-                    if since == NEVER {
-                        self.writes_since
-                            .store(self.common.now(), Ordering::Relaxed);
-                    }
+                    self.wait_to_write();
                     return Ok(!self.outbox.block(chunk));
                 }
                 Err(error) => return Err(error),
@@ -350,32 +365,69 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
     // Time-outs --------------------------------------------------------------------------------
 
     fn wait_to_read(&self) {
-        if self.common.settings.idle_timeout.is_some() {
-            self.reads_since.store(self.common.now(), Ordering::Relaxed);
+        if let Some(waits) = &self.waits {
+            let now = self.common.now();
+            waits.reads_since.store(now, Ordering::SeqCst);
+        }
+    }
+
+    fn wait_to_write(&self) {
+        if let Some(waits) = &self.waits
+            && waits.writes_since.load(Ordering::Relaxed) == NEVER
+        {
+            let now = self.common.now();
+            waits.writes_since.store(now, Ordering::Relaxed);
         }
     }
 
     /// Looks after `wait` whether the peer has been waited for too long. There is one timer for a
     /// connection, which is set anew only when it has gone off: nothing is done for it in between.
     fn look_after(self: &Arc<Self>, wait: Duration) {
+        let Some(waits) = &self.waits else { return };
         let conn = Arc::downgrade(self);
-        after(wait, move || Conn::look_at_time(&conn));
+        let timer = after(wait, move || Conn::look_at_time(&conn));
+        let mut place = waits.timer.lock();
+        // Asked under the lock: whoever ends it comes for the timer after this, or has been there.
+        if self.over.load(Ordering::SeqCst) {
+            drop(place);
+            timer.cancel();
+        } else {
+            *place = Some(timer);
+        }
+    }
+
+    /// Does not look any more.
+    fn cancel_look(&self) {
+        let timer = self
+            .waits
+            .as_ref()
+            .and_then(|waits| waits.timer.lock().take());
+        if let Some(timer) = timer {
+            timer.cancel();
+        }
     }
 
     fn look_at_time(conn: &Weak<Self>) {
         let Some(conn) = conn.upgrade() else { return };
-        let Some(limit) = conn.common.settings.idle_timeout else {
+        let (Some(limit), Some(waits)) = (conn.common.settings.idle_timeout, &conn.waits) else {
             return;
         };
         if conn.over.load(Ordering::SeqCst) {
             return;
         }
+        let reads_since = match conn.told.load(Ordering::SeqCst) {
+            // The peer has sent something, and waits for the actor, which may be busy.
+            true => NEVER,
+            false => waits.reads_since.load(Ordering::SeqCst),
+        };
+        let writes_since = waits.writes_since.load(Ordering::Relaxed);
+        // Looked at last, so that neither is later.
         let now = conn.common.now();
-        let waited = |since: &AtomicU32| match since.load(Ordering::Relaxed) {
+        let waited = |since| match since {
             NEVER => Duration::ZERO,
             since => Duration::from_millis(now.wrapping_sub(since).into()),
         };
-        let (reads, writes) = (waited(&conn.reads_since), waited(&conn.writes_since));
+        let (reads, writes) = (waited(reads_since), waited(writes_since));
         let error = || io::Error::from(TimedOut);
         if writes >= limit {
             conn.outbox.fail(ConnectionError::Write(error()));
@@ -397,6 +449,7 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
     fn over(self: Arc<Self>, reason: &ExitReason) {
         self.input.lock().take();
         self.over.store(true, Ordering::SeqCst);
+        self.cancel_look();
         if reason.is_abnormal() {
             // The actor's own log line does not have the address.
             let server = &self.common.name;

@@ -299,19 +299,13 @@ impl Child {
     /// The CPU time that the child has used so far, in all its threads.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         let mut clock: libc::clockid_t = 0;
-        // SAFETY: all zeroes is a valid `timespec`.
-        let mut time: libc::timespec = unsafe { mem::zeroed() };
         let pid = self.process.id() as libc::pid_t;
         // SAFETY: `clock` is a valid place for the clock's id.
         let status = unsafe { libc::clock_getcpuclockid(pid, &mut clock) };
         if status != 0 {
             return Err(io::Error::from_raw_os_error(status).into());
         }
-        // SAFETY: `time` is a valid place for the time.
-        if unsafe { libc::clock_gettime(clock, &mut time) } != 0 {
-            return Err(io::Error::last_os_error().into());
-        }
-        Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+        read_clock(clock)
     }
 
     /// Whether a server still runs, as it must until it is killed.
@@ -326,6 +320,21 @@ impl Drop for Child {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The CPU time that this process has used so far.
+pub(crate) fn own_cpu_time() -> Result<Duration> {
+    read_clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn read_clock(clock: libc::clockid_t) -> Result<Duration> {
+    // SAFETY: all zeroes is a valid `timespec`.
+    let mut time: libc::timespec = unsafe { mem::zeroed() };
+    // SAFETY: `time` is a valid place for the time.
+    if unsafe { libc::clock_gettime(clock, &mut time) } != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
 /// Drives a child that measures by itself.

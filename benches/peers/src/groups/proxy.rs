@@ -1,4 +1,5 @@
-//! A proxy: bytes a second that pass through it, and its CPU time for them. It joins the connections that
+//! A proxy: bytes a second that pass through it, its CPU time for them, and that of its peers with it,
+//! who may pay for what it spares itself. It joins the connections that
 //! it accepts two by two, so that the parent is both the client and the server behind. Fair because all
 //! are written as their users would, with what each has for it; tokio's is tried with its own buffers and
 //! with larger ones, of 64 KiB, too. What arrives is compared with what was sent, byte by byte.
@@ -19,7 +20,14 @@ const ONE_WORKER: &[Setup] = &[Setup::OneCore, Setup::OneWorker];
 pub(crate) const GROUP: Group = Group {
     name: "proxy",
     about: "bytes through a proxy, 1 and 16 pairs of connections",
-    metrics: &[rate("rate_1"), cpu("cpu_1"), rate("rate_16"), cpu("cpu_16")],
+    metrics: &[
+        rate("rate_1"),
+        cpu("cpu_1"),
+        cpu("all_1"),
+        rate("rate_16"),
+        cpu("cpu_16"),
+        cpu("all_16"),
+    ],
     setups: SETUPS,
     ours: Side {
         name: "concurrence",
@@ -157,12 +165,15 @@ fn load(address: SocketAddr, server: &Child) -> Result<Vec<Figure>> {
         let mut load = Load::new(address, pairs)?;
         load.exchange(Instant::now() + WARM_UP)?;
         let (start, cpu) = (Instant::now(), server.cpu_time()?);
+        let own = harness::own_cpu_time()?;
         let gigabytes = load.exchange(start + MEASURED)? as f64 / 1e9;
         let (elapsed, cpu) = (start.elapsed(), server.cpu_time()? - cpu);
-        let rate = gigabytes / elapsed.as_secs_f64();
-        figures.push(Figure::new(&format!("rate_{pairs}"), rate));
-        let each = cpu.as_secs_f64() * 1e3 / gigabytes;
-        figures.push(Figure::new(&format!("cpu_{pairs}"), each));
+        let all = cpu + harness::own_cpu_time()? - own;
+        let mut figure =
+            |name: &str, value| figures.push(Figure::new(&format!("{name}_{pairs}"), value));
+        figure("rate", gigabytes / elapsed.as_secs_f64());
+        figure("cpu", cpu.as_secs_f64() * 1e3 / gigabytes);
+        figure("all", all.as_secs_f64() * 1e3 / gigabytes);
     }
     Ok(figures)
 }
