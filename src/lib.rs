@@ -290,6 +290,9 @@
 //!
 //! `examples/chat_actors.rs` is the chat in this form.
 //!
+//! [`net::http`] serves HTTP/1.1 by a function of the request in blocking style; the feature `http` is on by
+//! default.
+//!
 //! [`net::Server::tls`] and [`net::Connector::tls`] encrypt all this: see [`net::tls`], which is the feature
 //! `tls`, on by default.
 //!
@@ -462,6 +465,8 @@ pub mod net {
     pub use actor_io::{DEFAULT_RESOLVER_THREADS, ResolveError, Resolver, resolve};
     #[cfg(feature = "hickory")]
     pub use actor_io::{Dns, Service};
+    #[cfg(feature = "http")]
+    pub use actor_net::http;
     pub use actor_net::{
         Attempt, Codec, ConnectError, Connection, ConnectionError, Connector, ConnectorBuilder,
         DEFAULT_BACKLOG, DEFAULT_LINGER, DEFAULT_MAX_FRAME, DEFAULT_OUTBOX_BYTES,

@@ -39,6 +39,8 @@ mod codec;
 mod connection;
 mod connector;
 pub mod dispatcher;
+#[cfg(feature = "http")]
+pub mod http;
 mod roll;
 mod server;
 mod telnet;

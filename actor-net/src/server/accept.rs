@@ -33,7 +33,7 @@ pub(super) trait Acceptor<F: Family = Internet> {
 }
 
 /// What serves the connections.
-pub(super) trait Service<F: Family = Internet>: Send + Sync + 'static {
+pub(crate) trait Service<F: Family = Internet>: Send + Sync + 'static {
     /// The server's name.
     fn name(&self) -> &str;
 

@@ -50,16 +50,16 @@ pub const DEFAULT_OUTBOX_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a connection's tasklet is given.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) name: Option<String>,
-    pub(super) nodelay: bool,
-    pub(super) max_connections: Option<usize>,
-    pub(super) idle_timeout: Option<Duration>,
-    pub(super) linger: Duration,
-    pub(super) stack_size: Option<usize>,
-    pub(super) mailbox: Option<Mailbox>,
-    pub(super) outbox: Limits,
-    pub(super) stackless: bool,
+pub(crate) struct Settings {
+    pub(crate) name: Option<String>,
+    pub(crate) nodelay: bool,
+    pub(crate) max_connections: Option<usize>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) linger: Duration,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) mailbox: Option<Mailbox>,
+    pub(crate) outbox: Limits,
+    pub(crate) stackless: bool,
 }
 
 impl Settings {
@@ -74,7 +74,7 @@ impl Settings {
     }
 
     /// The server's name, or one made of its address.
-    pub(super) fn name_at(&self, addr: impl fmt::Debug) -> String {
+    pub(crate) fn name_at(&self, addr: impl fmt::Debug) -> String {
         match &self.name {
             Some(name) => name.clone(),
             None => format!("server {addr:?}"),

@@ -28,7 +28,7 @@ pub(super) struct Tasklets<H, F = Internet> {
 
 /// Why a connection was turned away.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     TooMany {
         limit: usize,
     },
@@ -160,7 +160,7 @@ where
 
 impl Settings {
     /// Whether a failure of this kind is but a peer that has gone away.
-    pub(super) fn is_everyday(&self, kind: io::ErrorKind) -> bool {
+    pub(crate) fn is_everyday(&self, kind: io::ErrorKind) -> bool {
         match kind {
             io::ErrorKind::BrokenPipe
             | io::ErrorKind::ConnectionReset

@@ -13,7 +13,7 @@ use crate::roll::Roll;
 
 /// See the [module](self). Shared by the server, its handle and the connections.
 #[derive(Debug, Default)]
-pub(super) struct Connections {
+pub(crate) struct Connections {
     state: Mutex<State>,
     /// Set when, after the listener has been closed, the last connection has ended.
     none_left: Event,
@@ -98,17 +98,17 @@ impl Phase {
 
 /// What a newcomer is to be told.
 #[must_use]
-pub(super) struct Told(Phase, Member);
+pub(crate) struct Told(Phase, Member);
 
 impl Told {
-    pub(super) fn tell(self) {
+    pub(crate) fn tell(self) {
         self.0.tell(&self.1);
     }
 }
 
 impl Connections {
     /// A place for one more, unless there are `limit` already.
-    pub(super) fn admit(self: &Arc<Self>, limit: Option<usize>) -> Option<Place> {
+    pub(crate) fn admit(self: &Arc<Self>, limit: Option<usize>) -> Option<Place> {
         let mut state = self.state.lock();
         if limit.is_some_and(|limit| state.places.len() >= limit) {
             return None;
@@ -121,7 +121,7 @@ impl Connections {
     }
 
     /// Whether all are asked to stop.
-    pub(super) fn are_stopping(&self) -> bool {
+    pub(crate) fn are_stopping(&self) -> bool {
         self.state.lock().phase >= Phase::Stopping
     }
 
@@ -164,7 +164,7 @@ impl Connections {
     }
 
     /// Makes the actor of a connection known, unless that has ended already.
-    pub(super) fn occupy(&self, place: u32, actor: AnyActor) -> Told {
+    pub(crate) fn occupy(&self, place: u32, actor: AnyActor) -> Told {
         let member = Member::Actor(actor);
         let mut state = self.state.lock();
         if let Member::Nobody = state.places[place] {
@@ -196,7 +196,7 @@ impl Connections {
 
 /// One connection's place among the others, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// None once the guard is given up.
     connections: Option<Arc<Connections>>,
     id: u32,
@@ -212,13 +212,13 @@ impl Place {
     }
 
     /// Gives up the guard: somebody keeps the number alone.
-    pub(super) fn into_number(mut self) -> u32 {
+    pub(crate) fn into_number(mut self) -> u32 {
         self.connections = None;
         self.id
     }
 
     /// Takes up a guard that was given up, once.
-    pub(super) fn from_number(connections: &Arc<Connections>, number: u32) -> Place {
+    pub(crate) fn from_number(connections: &Arc<Connections>, number: u32) -> Place {
         Place {
             connections: Some(connections.clone()),
             id: number,

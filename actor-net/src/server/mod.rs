@@ -2,9 +2,9 @@
 
 pub(crate) mod accept;
 mod actors;
-mod builder;
-mod connection;
-mod connections;
+pub(crate) mod builder;
+pub(crate) mod connection;
+pub(crate) mod connections;
 mod handle;
 mod stackless;
 pub(crate) mod throttle;
@@ -221,7 +221,7 @@ impl<F: Family> Server<F> {
         self.spawn_as(tasklets(handler))
     }
 
-    fn run_as<S: Service<F>>(
+    pub(crate) fn run_as<S: Service<F>>(
         self,
         service: impl FnOnce(String, Settings, Arc<Connections>) -> S,
         connections: Arc<Connections>,
@@ -245,7 +245,7 @@ impl<F: Family> Server<F> {
         Ok(())
     }
 
-    fn spawn_as<S: Service<F>>(
+    pub(crate) fn spawn_as<S: Service<F>>(
         self,
         service: impl FnOnce(String, Settings, Arc<Connections>) -> S + Send + 'static,
     ) -> io::Result<ServerHandle<F>> {

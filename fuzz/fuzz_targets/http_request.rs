@@ -1,0 +1,102 @@
+//! Requests: the same ones come out however they come in, their bodies come through the chunks, and what has
+//! been served is written so that it is read back the same.
+
+#![no_main]
+
+use actor_net::http::__private::{BodyEnd, Event, RequestReader, encode, encode_end};
+use actor_net::http::{BadMessage, HeaderMap, Limits};
+use bytes::BytesMut;
+use fuzz::{choose, pieces};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let mut data = data;
+    let (tight, cuts) = (choose(&mut data), choose(&mut data));
+    let limits = Limits::default().with(|limits| {
+        if tight != 0 {
+            limits.target = usize::from(tight % 16);
+            limits.header = usize::from(tight);
+            limits.head = usize::from(tight) * 4;
+            limits.headers = usize::from(tight % 8);
+            limits.body = u64::from(tight);
+            limits.trailers_bytes = usize::from(tight % 32);
+        }
+    });
+    let whole = read(&[data], &limits);
+    assert_eq!(read(&pieces(data, cuts), &limits), whole);
+
+    let again = write(&whole.0);
+    if tight == 0 {
+        let (requests, error) = read(&[&again], &limits);
+        assert_eq!((requests, error), (whole.0, None));
+    }
+});
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    line: String,
+    headers: HeaderMap,
+    chunked: bool,
+    body: Vec<u8>,
+    trailers: HeaderMap,
+}
+
+/// The requests that are whole, and the error that ends them.
+fn read(pieces: &[&[u8]], limits: &Limits) -> (Vec<Seen>, Option<BadMessage>) {
+    let (mut reader, mut input) = (RequestReader::default(), BytesMut::new());
+    let (mut requests, mut current) = (Vec::new(), Seen::default());
+    for piece in pieces {
+        input.extend_from_slice(piece);
+        loop {
+            match reader.next(&mut input, &mut HeaderMap::new(), limits) {
+                Ok(None) => break,
+                Ok(Some(Event::Head(request, framing))) => {
+                    assert!(request.headers().len() <= limits.headers);
+                    current.line = format!(
+                        "{} {} {:?}",
+                        request.method(),
+                        request.uri(),
+                        request.version()
+                    );
+                    current.headers = request.headers().clone();
+                    current.chunked = framing.body == BodyEnd::Chunked;
+                }
+                Ok(Some(Event::Data(data))) => {
+                    current.body.extend(data);
+                    assert!(current.body.len() as u64 <= limits.body);
+                }
+                Ok(Some(Event::End(trailers))) => {
+                    current.trailers = trailers;
+                    requests.push(std::mem::take(&mut current));
+                }
+                Err(error) => {
+                    assert!(error.status().is_client_error() || error.status().is_server_error());
+                    return (requests, Some(error));
+                }
+            }
+        }
+    }
+    (requests, None)
+}
+
+fn write(requests: &[Seen]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for request in requests {
+        out.extend(request.line.as_bytes());
+        out.extend(b"\r\n");
+        for (name, value) in &request.headers {
+            out.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        out.extend(b"\r\n");
+        if request.chunked {
+            request
+                .body
+                .chunks(7)
+                .for_each(|piece| encode(piece, &mut out));
+            encode_end(&request.trailers, &mut out);
+        } else {
+            out.extend(&request.body);
+        }
+    }
+    out
+}
