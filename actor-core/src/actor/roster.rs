@@ -106,12 +106,10 @@ impl Roster {
     pub(crate) fn find<T>(&self, pid: Pid, look: impl Fn(&ActorCell) -> T) -> Option<T> {
         self.parts.iter().find_map(|part| {
             let part = part.lock();
-            // SAFETY: it lives while it is in here, which it is under the lock.
-            let mut actors = part
-                .actors
-                .iter()
-                .flatten()
-                .map(|actor| unsafe { actor.as_ref() });
+            let mut actors = part.actors.iter().flatten().map(|actor| {
+                // SAFETY: it lives while it is in here, which it is under the lock.
+                unsafe { actor.as_ref() }
+            });
             actors.find(|actor| actor.pid == pid).map(&look)
         })
     }
