@@ -48,16 +48,17 @@ fn a_consumer_in_next_can_be_neither_removed_nor_run() {
 #[test]
 fn an_element_that_panics_when_it_is_dropped_does_not_keep_the_inner_code() {
     run(|| {
-        let ended = Count::new();
-        let inner = ended.clone();
+        let (ended, given) = (Count::new(), Count::new());
+        let (inner, gives) = (ended.clone(), given.clone());
         let mut slow = Generator::new(move |out| {
             let _ended = OnDrop::new(move || _ = inner.up());
             Tasklet::sleep(SHORT);
+            gives.up();
             out.give(OnDrop::new(|| panic!("nobody has taken this")));
         });
         let late: Option<Option<_>> = timeout(SHORT / 20, || Some(slow.next()));
         assert!(late.is_none());
-        Tasklet::sleep(SHORT * 3);
+        given.reach(1);
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(slow)));
         assert_eq!(message_of(dropped.unwrap_err()), "nobody has taken this");
         assert_eq!(ended.get(), 1);

@@ -216,16 +216,17 @@ fn a_dropped_generator_leaves_no_tasklet() {
 #[test]
 fn an_element_that_nobody_waits_for_any_more_is_dropped_with_the_generator() {
     run(|| {
-        let dropped = Count::new();
-        let inner = dropped.clone();
+        let (dropped, given) = (Count::new(), Count::new());
+        let (inner, gives) = (dropped.clone(), given.clone());
         let mut slow = Generator::new(move |out| {
             Tasklet::sleep(SHORT);
+            gives.up();
             out.give(Counted(1, inner.clone()));
         });
         let late: Option<Option<_>> = timeout(SHORT / 20, || Some(slow.next()));
         assert!(late.is_none());
         // It comes, though nobody waits.
-        Tasklet::sleep(SHORT * 3);
+        given.reach(1);
         assert_eq!(dropped.get(), 0);
         drop(slow);
         assert_eq!(dropped.get(), 1);
@@ -514,16 +515,19 @@ fn a_timeout_around_next_loses_nothing() {
 #[test]
 fn a_timeout_around_give_limits_the_wait_for_the_next_demand() {
     run(|| {
-        let mut impatient = Generator::new(|out| {
+        let lost_patience = Count::new();
+        let loses = lost_patience.clone();
+        let mut impatient = Generator::new(move |out| {
             let late = timeout(SHORT, || -> Option<()> {
                 out.give("first");
                 None
             });
             assert_eq!(late, None);
+            loses.up();
             out.give("second");
         });
         assert_eq!(impatient.next(), Some("first"));
-        Tasklet::sleep(SHORT * 3);
+        lost_patience.reach(1);
         assert_eq!(impatient.next(), Some("second"));
         assert_eq!(impatient.next(), None);
     });

@@ -232,6 +232,13 @@ impl Count {
     pub fn get(&self) -> usize {
         self.0.load(Ordering::SeqCst)
     }
+
+    /// Lets the others run until it is `n`.
+    pub fn reach(&self, n: usize) {
+        while self.get() < n {
+            Tasklet::yield_now();
+        }
+    }
 }
 
 /// Does something when it is dropped.
