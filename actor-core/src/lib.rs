@@ -46,6 +46,7 @@ mod matching;
 mod message;
 mod outcome;
 mod pool;
+mod prefetch;
 mod primitive;
 mod queue;
 pub mod reactor;

@@ -1097,7 +1097,7 @@ fn loom_wait_list_misses_no_change() {
     check(None, || {
         let list = made(WaitList::new(), |list| assert!(list.is_empty()));
         let changed = made(ConstAtomicUsize::new(0), |changed| {
-            drop(changed.load(SeqCst))
+            let _ = changed.load(SeqCst)
         });
         let waker = {
             let (list, changed) = (list.clone(), changed.clone());
@@ -1128,7 +1128,7 @@ fn loom_wait_list_has_a_place_for_one() {
     check(None, || {
         let place = made(Sole::new(), |place| assert!(place.is_empty()));
         let changed = made(ConstAtomicUsize::new(0), |changed| {
-            drop(changed.load(SeqCst))
+            let _ = changed.load(SeqCst)
         });
         let waker = {
             let (place, changed) = (place.clone(), changed.clone());

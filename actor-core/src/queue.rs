@@ -21,6 +21,7 @@ use std::cell::UnsafeCell;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
+use crate::prefetch;
 use crate::primitive::AtomicPtr;
 
 /// Tells what kind of node a [`Link`] begins, where one queue holds several.
@@ -208,19 +209,6 @@ impl Queue {
     }
 }
 
-/// Has a node fetched into the cache while the one before it is handled: in a long queue nodes have
-/// gone cold by the time they are read, and each tells only where the next one is.
-#[inline]
-fn prefetch(node: *const Link) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint, which faults for no address.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(node.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = node;
-}
-
 /// Nodes that the consumer has taken, oldest first. Owns them.
 #[derive(Debug)]
 pub(crate) struct Chain {
@@ -263,7 +251,9 @@ impl Chain {
         // SAFETY: the chain owns its nodes.
         self.first = unsafe { *node.as_ref().next.get() };
         self.len -= 1;
-        prefetch(self.first);
+        // In a long queue nodes have gone cold by the time they are read, and each tells only where the next
+        // one is: so that is fetched while this one is handled.
+        prefetch::lines(self.first.addr(), 1);
         if self.first.is_null() {
             self.last = ptr::null_mut();
         }

@@ -137,14 +137,20 @@ impl Channel {
     ///
     /// # Errors
     ///
-    /// Those of the system; [`InvalidInput`](io::ErrorKind::InvalidInput) if it is no stream socket.
+    /// Those of the system; [`InvalidInput`](io::ErrorKind::InvalidInput) if it is no stream socket, or one that
+    /// listens.
     ///
     /// ```
     /// use actor_net::dispatcher::Channel;
-    /// use std::os::unix::net::UnixStream;
+    /// use std::os::unix::net::{UnixListener, UnixStream};
     ///
     /// let (near, _far) = UnixStream::pair().unwrap();
     /// Channel::adopt(near).unwrap();
+    ///
+    /// let path = std::env::temp_dir().join(format!("adopt-{}", std::process::id()));
+    /// let listener = UnixListener::bind(&path).unwrap();
+    /// assert!(Channel::adopt(listener).is_err());
+    /// # std::fs::remove_file(path).unwrap();
     /// ```
     pub fn adopt(fd: impl Into<OwnedFd>) -> io::Result<Channel> {
         let fd = fd.into();
@@ -152,6 +158,12 @@ impl Channel {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "the descriptor is not that of a stream socket",
+            ));
+        }
+        if SockRef::from(&fd).is_listener()? {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the socket listens: `Channel::listen` makes a channel that accepts",
             ));
         }
         Channel::new(fd, Role::Stream)

@@ -11,8 +11,8 @@ use crate::codec::{Codec, Line};
 /// Lines from people at telnet clients, and text to them.
 ///
 /// The commands of telnet are taken out of what comes in, and none of them is answered, which a client
-/// takes for a refusal. A line ends with LF or CRLF; what is not UTF-8 in it is replaced. Text goes out as
-/// it is, without an end of line added, so that prompts can be written; but each end of line that is in
+/// takes for a refusal. A line ends with CRLF, or with CR alone (which telnet sends with a zero behind it) or
+/// LF alone; what is not UTF-8 in it is replaced. Text goes out as it is, without an end of line added, so that prompts can be written; but each end of line that is in
 /// it becomes CRLF.
 ///
 /// ```
@@ -35,6 +35,8 @@ pub struct TelnetCodec {
     start: usize,
     /// How much of that is known not to end a line.
     searched: usize,
+    /// The last line has ended with a carriage return, to which a line feed may belong that is still to come.
+    returned: bool,
 }
 
 impl TelnetCodec {
@@ -50,6 +52,7 @@ impl TelnetCodec {
             text: Vec::new(),
             start: 0,
             searched: 0,
+            returned: false,
         }
     }
 
@@ -88,10 +91,6 @@ impl Default for TelnetCodec {
     }
 }
 
-fn without_return(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
 impl Codec for TelnetCodec {
     type Item = Line;
     type Out = Arc<str>;
@@ -103,15 +102,19 @@ impl Codec for TelnetCodec {
             self.filter.filter(input, &mut self.text, &mut Vec::new());
             *input = &[];
         }
+        if self.returned && self.start < self.text.len() {
+            self.returned = false;
+            self.start += usize::from(self.text[self.start] == b'\n');
+        }
         let text = &self.text[self.start..];
-        let Some(found) = memchr::memchr(b'\n', &text[self.searched..]) else {
+        let Some(found) = memchr::memchr2(b'\r', b'\n', &text[self.searched..]) else {
             self.searched = text.len();
-            // The carriage return of an end that is still to come does not count.
-            self.check_length(without_return(text))?;
+            self.check_length(text)?;
             return Ok(None);
         };
         let end = self.searched + found;
-        let line = self.checked(without_return(&text[..end]))?;
+        let line = self.checked(&text[..end])?;
+        self.returned = text[end] == b'\r';
         self.start += end + 1;
         self.searched = 0;
         Ok(Some(line))
@@ -135,5 +138,33 @@ impl Codec for TelnetCodec {
             before = byte;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(pieces: &[&[u8]]) -> Vec<String> {
+        let mut codec = TelnetCodec::new();
+        let mut lines = Vec::new();
+        for mut piece in pieces.iter().copied() {
+            while let Some(Line(line)) = codec.decode(&mut piece).unwrap() {
+                lines.push(line);
+            }
+        }
+        lines.extend(codec.finish(&[]).unwrap().map(|Line(line)| line));
+        lines
+    }
+
+    #[test]
+    fn each_end_of_line_ends_one_wherever_it_is_cut() {
+        let input = b"one\r\ntwo\r\0three\nfour\r\n\r\0\r\nend";
+        let expected = ["one", "two", "three", "four", "", "", "end"];
+        assert_eq!(lines(&[input]), expected);
+        for cut in 0..=input.len() {
+            let (front, back) = input.split_at(cut);
+            assert_eq!(lines(&[front, back]), expected, "cut at {cut}");
+        }
     }
 }
