@@ -32,7 +32,7 @@ fn the_tests_that_the_page_on_stackless_names_exist() {
     let named: BTreeSet<_> = quoted(&page).filter_map(as_test).collect();
     assert!(named.len() > 50, "only {} tests found", named.len());
     for (file, name) in named {
-        let source = read(&format!("actor-core/tests/{file}.rs"));
+        let source = test_source(file);
         let exists = if name.contains(' ') {
             source.contains(&format!("(\"{name}\","))
         } else {
@@ -55,6 +55,16 @@ fn each_row_of_the_page_on_stackless_names_a_test_or_says_why_not() {
             assert!(is_shown || line.contains("not carried over: "), "{line}");
         }
     }
+}
+
+/// The text of an integration test of the core, which may be a folder of several files.
+fn test_source(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("actor-core/tests");
+    let Ok(folder) = fs::read_dir(root.join(name)) else {
+        return read(&format!("actor-core/tests/{name}.rs"));
+    };
+    let files = folder.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    files.collect::<Vec<_>>().join("\n")
 }
 
 /// The names that the `pub use` items of `source` bring.
