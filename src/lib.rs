@@ -290,8 +290,10 @@
 //!
 //! `examples/chat_actors.rs` is the chat in this form.
 //!
-//! [`net::http`] serves HTTP/1.1 by a function of the request in blocking style; the feature `http` is on by
-//! default.
+//! [`net::http`] serves HTTP/1.1 by a function of the request in blocking style, files and server-sent events as well
+//! (`examples/web.rs`), and has a client; the feature `http` is on by default. With the feature `tower` the function may
+//! be a service of tower's, such as an axum `Router` (`examples/web_axum.rs`). A request can become a WebSocket: see
+//! [`net::http::ws`], for the feature `websocket`, and `examples/chat_web.rs`, which is the chat on a page.
 //!
 //! [`net::Server::tls`] and [`net::Connector::tls`] encrypt all this: see [`net::tls`], which is the feature
 //! `tls`, on by default.
@@ -365,7 +367,7 @@
 //! The operations of this crate wait without the thread. `std`'s own do not: a `std` lock held
 //! across one of ours, [`std::thread::sleep`] or a long computation keep all tasklets of that worker
 //! from running. Use [`sync`] for locks that are held while waiting, and [`block_on_thread`] for the
-//! rest.
+//! rest. [`block_on`] waits for what is written for `async`.
 
 // Programs, and the tasklets they are made of.
 pub use actor_core::{
@@ -374,7 +376,7 @@ pub use actor_core::{
 };
 pub use actor_core::{
     JoinHandle, KillOnDrop, LocalKey, Placement, REPEAT_PAUSE, Tasklet, TaskletBuilder, Tree,
-    WeakTasklet, block_on_thread, join_all, tasklet_local, try_block_on_thread,
+    WeakTasklet, block_on, block_on_thread, join_all, tasklet_local, try_block_on_thread,
 };
 
 // Messages, who they are sent to, and how they are told apart.

@@ -224,10 +224,7 @@ fn nobody_steers_the_terminals_of_others() {
     let place = Place::new();
     let mud = place.mud();
     let mut ann = Player::connect(mud.address());
-    ann.asks(
-        "say \x1b[2J\x07boo\u{9b}\rhoo",
-        "You say: \"[2Jboohoo\"\r\n",
-    );
+    ann.asks("say \x1b[2J\x07boo\u{9b}hoo", "You say: \"[2Jboohoo\"\r\n");
     ann.asks("dig east the \x1b[7mpit", "You dig.\r\n");
     ann.asks("east", "You are in the [7mpit.\r\nA door leads west.\r\n");
 }

@@ -51,6 +51,8 @@ pub(crate) enum Waiting {
     Element(crate::Pid),
     /// That a generator's next element is wanted.
     Demand,
+    /// That a future is to be polled.
+    Future,
     /// An end, in an operation that has no error for a wait in vain.
     Exit(crate::Pid),
 }

@@ -11,7 +11,7 @@
 //!   [`registry`] finds receivers by name;
 //! - [`timeout()`] puts one deadline over a block of operations; [`time::now`] is the clock;
 //! - [`sync`] has locks that block the tasklet and not the thread; [`block_on_thread`] runs what would
-//!   block the thread somewhere else;
+//!   block the thread somewhere else, and [`block_on`] waits for a future;
 //! - [`reactor`] waits for descriptors, for crates that bring sockets.
 
 #[cfg(panic = "abort")]
@@ -34,6 +34,7 @@ mod deadlock;
 mod envelope;
 mod error;
 mod exit;
+mod future;
 mod generator;
 mod group;
 mod home;
@@ -85,6 +86,7 @@ pub use error::{
     SpawnError, TimedOut, Unwinding, WouldBlock,
 };
 pub use exit::{Exit, ExitReason, Monitor};
+pub use future::block_on;
 pub use generator::{Generator, Yielder};
 pub use group::{Group, GroupChanged, Membership};
 pub use mailbox::{Mailbox, Overflow};
@@ -117,22 +119,26 @@ pub use unmatched::Unmatched;
 #[doc(hidden)]
 pub mod __private {
     use std::fmt;
+    use std::panic::{self, AssertUnwindSafe};
     use std::time::Duration;
 
     pub use crate::actor::Attendant;
     use crate::actor::cell::{ActorRef, ENDING, KILLED, STOPPING};
     pub use crate::actor::unheard::{Answer, ErrorText, log_unheard};
+    use crate::block::{self, Interrupt};
     use crate::envelope::Envelope;
     use crate::exit;
+    pub use crate::future::Poller;
     use crate::mailbox::Patience;
     pub use crate::matching::Slot;
     pub use crate::pool::PoolBusy;
     use crate::reply::wait_for_reply;
+    use crate::runtime::panics;
     pub use crate::runtime::signals::Unblocked;
     use crate::sync::Event;
     use crate::waiter::{ThreadParker, Waiter};
     use crate::{
-        Actor, Addr, AddrBuilder, CallError, Context, ExitReason, Message, Pid, SpawnError,
+        Actor, Addr, AddrBuilder, CallError, Context, ExitReason, Message, Panic, Pid, SpawnError,
         TimedOut, Timer, worker,
     };
 
@@ -158,6 +164,13 @@ pub mod __private {
     /// Whether the actor is to take no more messages.
     pub fn is_ending<A: Actor>(ctx: &Context<A>) -> bool {
         ctx.core().flags() & (STOPPING | ENDING | KILLED) != 0
+    }
+
+    /// Ends now what handlers leave with an actor until its end: its tasklet-locals are dropped, and the tasklets that
+    /// they have spawned are not asked to stop any more. For handlers that do one thing after the other, which have
+    /// nothing to do with each other.
+    pub fn let_go<A: Actor>(ctx: &Context<A>) {
+        ctx.core().let_go();
     }
 
     /// Some actor, to be ended. It does not keep it reachable.
@@ -187,6 +200,12 @@ pub mod __private {
         }
     }
 
+    /// Begins an operation that could wait, before an attempt that does not: counts it for the turn, carries out a
+    /// kill and reports an expired deadline.
+    pub fn begin_operation() -> std::io::Result<()> {
+        block::enter().map_err(Interrupt::into_io)
+    }
+
     /// Waits for an event; `Ok(false)` as soon as the calling tasklet is asked to stop.
     pub fn wait_or_stop(event: &Event, limit: Option<Duration>) -> Result<bool, TimedOut> {
         event.wait_or_stop(limit)
@@ -195,6 +214,58 @@ pub mod __private {
     /// Has `work` done soon by the driver of a worker: this one, or `home`, or any. It must not wait.
     pub fn soon(home: Option<usize>, work: impl FnOnce() + Send + 'static) {
         worker::soon(home, Box::new(work));
+    }
+
+    /// Has `work` done by the driver of the worker `id`, of which there are [so many](workers). It must not wait.
+    pub fn at(id: usize, work: impl FnOnce() + Send + 'static) {
+        worker::at(id, Box::new(work));
+    }
+
+    /// On which worker the caller runs, if on one.
+    pub fn worker() -> Option<usize> {
+        worker::local().map(|local| local.id)
+    }
+
+    /// How many workers there are; none before the runtime has started.
+    pub fn workers() -> usize {
+        worker::all().len()
+    }
+
+    /// Runs `work`, and `leaving` each time before that gives up the stack: to wait, or to let others run.
+    /// It must not wait. What else waits on the way, in a generator or a call on a stack of its own, does not count
+    /// unless the caller waits for it.
+    pub fn on_leaving<T>(leaving: &dyn Fn(), work: impl FnOnce() -> T) -> T {
+        match block::current() {
+            Some(core) => core.on_leaving(leaving, work),
+            None => work(),
+        }
+    }
+
+    /// Whether the caller, a handler with much to do, has done enough for others to have their turn after its
+    /// message.
+    pub fn is_slice_over() -> bool {
+        worker::local().is_some_and(worker::Local::is_slice_over)
+    }
+
+    /// Runs a part of a handler whose panics concern that part alone. A kill goes on to where it belongs.
+    pub fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
+        panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+            if payload.is::<block::Killed>() {
+                panic::resume_unwind(payload);
+            }
+            let place = panics::take_place(&*payload);
+            Panic::new(payload, place)
+        })
+    }
+
+    /// Runs code of the user's where nothing must unwind: neither a panic nor a kill leaves it.
+    pub fn contain(work: impl FnOnce()) {
+        crate::contain::contain(|| crate::Tasklet::shield(work));
+    }
+
+    /// Whether there are workers: from the first program on. Plain threads can use sockets without any.
+    pub fn has_workers() -> bool {
+        worker::are_there()
     }
 
     /// Has `work` done by the driver of a worker when `wait` is over. It must not wait.

@@ -52,7 +52,7 @@ impl ThreadParker {
         *self.woken.lock()
     }
 
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         *self.woken.lock() = true;
         self.changed.notify_one();
     }

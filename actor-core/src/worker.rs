@@ -179,6 +179,11 @@ pub(crate) fn is_running(core: &Core) -> bool {
     !local.is_null() && ptr::eq(unsafe { (*local).current.load(Ordering::Relaxed) }, core)
 }
 
+/// Whether there are any: from the first program on.
+pub(crate) fn are_there() -> bool {
+    !all().is_empty()
+}
+
 /// Runs `command` on this worker now, or soon on some worker if this thread is none.
 ///
 /// # Panics
@@ -224,6 +229,15 @@ pub(crate) fn soon(home: Option<usize>, work: Box<dyn FnOnce() + Send>) {
             local.due.borrow_mut().push_back(work);
         }),
     }
+}
+
+/// Has `work` done by the driver of the worker `id`. It must not wait.
+///
+/// # Panics
+///
+/// If there is no such worker.
+pub(crate) fn at(id: usize, work: Box<dyn FnOnce() + Send>) {
+    post(id, move |local| local.due.borrow_mut().push_back(work));
 }
 
 /// # Safety
@@ -464,12 +478,15 @@ impl Local {
         }
     }
 
-    /// Passes a kill on to the carrier that runs a handler of the actor, if one does.
+    /// Passes a kill on to the carrier that runs a handler of the actor, if one does; and a stop, for which the
+    /// handler may wait besides.
     #[cold]
     fn interrupt(&self, actor: &ActorCell) {
         // SAFETY: this is its home's thread.
         if let Some(carrier) = unsafe { actor.carrier() } {
-            carrier.mark_killed();
+            if actor.flags() & actor::cell::KILLED != 0 {
+                carrier.mark_killed();
+            }
             self.wake_own(carrier);
         }
     }
@@ -498,6 +515,16 @@ impl Local {
         self.messages_to_look
             .set(if slow { 0 } else { MESSAGES_PER_LOOK - 1 });
         now.wrapping_sub(self.slice_ticks.get()) >= slice
+    }
+
+    /// Whether the slice is over; then a turn is taken after the message that is being handled. For handlers
+    /// with much to do, which can leave off.
+    pub(crate) fn is_slice_over(&self) -> bool {
+        let over = self.look_at_ticks();
+        if over {
+            self.messages_to_look.set(0);
+        }
+        over
     }
 
     /// Takes a turn if the slice is over; `true` if it was.
@@ -758,7 +785,7 @@ impl Local {
         actor.residence.settle(self.id);
         actor.residence.arrive();
         if !actor.has(actor::cell::ENDED) {
-            if actor.flags() & actor::cell::KILLED != 0 {
+            if actor.flags() & actor::cell::TOLD_TO_END != 0 {
                 self.interrupt(actor);
             }
             self.wake_own_actor(actor);
@@ -1039,7 +1066,7 @@ pub(crate) fn wake_actor(actor: &ActorCell) {
     let on = local.map(|local| local.id);
     match (actor.residence.knock(on), local) {
         (Knock::Here, Some(local)) => {
-            if actor.flags() & actor::cell::KILLED != 0 {
+            if actor.flags() & actor::cell::TOLD_TO_END != 0 {
                 local.interrupt(actor);
             }
             local.wake_own_actor(actor);

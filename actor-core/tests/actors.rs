@@ -160,6 +160,42 @@ fn stop_now_leaves_the_rest_unread() {
     });
 }
 
+/// From its own thread and from elsewhere.
+#[test]
+fn a_handler_that_waits_for_a_stop_as_well_is_told_of_it() {
+    run(|| {
+        for stop in [Addr::<Puppet>::stop, Addr::<Puppet>::stop_now] {
+            for elsewhere in [false, true] {
+                let addr = Addr::spawn(Puppet::new().0);
+                let (begun, told) = (Gate::new(), Gate::new());
+                let (tell, shut) = (begun.clone(), told.clone());
+                addr.send(deed(move |_, _| {
+                    let (near, _far) = UnixStream::pair().unwrap();
+                    let source = Source::new(near).unwrap();
+                    tell.open();
+                    let read = source.io_or_stop(Direction::Read, |fd| {
+                        (&UnixStream::from(fd.try_clone_to_owned()?)).read(&mut [0; 8])
+                    });
+                    assert_eq!(read.unwrap(), None);
+                    shut.open();
+                    0
+                }))
+                .unwrap();
+                begun.pass();
+                match elsewhere {
+                    true => {
+                        let addr = addr.clone();
+                        thread::spawn(move || stop(&addr)).join().unwrap();
+                    }
+                    false => stop(&addr),
+                }
+                told.pass();
+                assert!(matches!(reason(&addr), ExitReason::Stopped));
+            }
+        }
+    });
+}
+
 #[test]
 fn an_actor_ends_itself() {
     run(|| {

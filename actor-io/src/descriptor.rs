@@ -169,7 +169,7 @@ impl Descriptor {
     /// let fd = actor_io::Descriptor::new(reader).unwrap().into_fd().unwrap();
     /// ```
     pub fn into_fd(self) -> io::Result<OwnedFd> {
-        Ok(self.0.into_parts()?.0)
+        Ok(self.0.into_parts()?.0.into_fd())
     }
 }
 

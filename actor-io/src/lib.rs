@@ -66,5 +66,6 @@ pub use resolve::{Dns, Service};
 /// What the crates above this one are given. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::net::{Attempts, connect_first, is_time_out};
+    pub use crate::copy::in_slices;
+    pub use crate::net::{Attempts, connect_first, into_source, is_time_out};
 }

@@ -220,7 +220,10 @@ fn a_walk_goes_through_more_than_a_batch_and_round_loops() {
     });
 }
 
-/// Keeps all threads of the pool busy until it is dropped.
+/// Two tests that fill the pool would each wait for the threads that the other holds.
+static FILLS_THE_POOL: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// Keeps all threads of the pool busy until it is dropped. One at a time.
 struct FullPool {
     _open: mpsc::Sender<()>,
 }
@@ -251,6 +254,9 @@ impl FullPool {
 
 #[test]
 fn a_full_pool_is_a_timeout_and_nothing_worse() {
+    let _alone = FILLS_THE_POOL
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     in_tasklet(|| {
         let dir = Scratch::new();
         let path = dir.join("file");
@@ -299,6 +305,9 @@ fn evict(file: &std_fs::File) -> bool {
 
 #[test]
 fn a_file_is_sent_without_keeping_the_worker_waiting_for_the_disk() {
+    let _alone = FILLS_THE_POOL
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     in_tasklet(|| {
         let dir = Scratch::new();
         let path = dir.join("file");

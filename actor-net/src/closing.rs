@@ -19,6 +19,8 @@ use actor_core::reactor::{Direction, Source, Watch};
 use parking_lot::Mutex;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
+use crate::server::connections::{Lingering, Place, Told};
+
 /// How much a peer may still send while its connection is being closed, and for how long.
 pub(crate) const DRAIN_BYTES: usize = 64 * 1024;
 pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(1);
@@ -35,23 +37,58 @@ pub(crate) struct Manner {
     pub(crate) linger: Duration,
     /// Whether a peer that is still sending is not waited for.
     pub(crate) hurry: bool,
+    /// Whether the peer is known to be sending; otherwise it is if something has come in.
+    pub(crate) sending: bool,
 }
 
-/// Hears of the end: how many bytes could not be sent.
+/// What is closed.
+pub(crate) trait Socket: Send + 'static {
+    fn source(&self) -> &Source;
+
+    /// Closes the descriptor; or ends the connection, if somebody else still has it.
+    fn hang_up(self);
+}
+
+impl Socket for Source {
+    fn source(&self) -> &Source {
+        self
+    }
+
+    fn hang_up(self) {}
+}
+
+/// Hears of the end.
 pub(crate) trait Closed: Send + 'static {
+    /// It takes its time, and somebody may want to cut that short.
+    fn lingers(&mut self, closing: Arc<dyn Lingering>) -> Option<Told> {
+        drop(closing);
+        None
+    }
+
+    /// It is over: so many bytes could not be sent.
     fn closed(self, unsent: usize);
 }
 
+/// Leaves a server once the socket is closed.
+impl Closed for Place {
+    fn lingers(&mut self, closing: Arc<dyn Lingering>) -> Option<Told> {
+        Some(self.linger(closing))
+    }
+
+    fn closed(self, _: usize) {}
+}
+
 /// Closes a connection in the orderly way. On a worker's thread; does not wait.
-pub(crate) fn close(source: Source, manner: Manner, closed: impl Closed) {
+pub(crate) fn close(socket: impl Socket, manner: Manner, closed: impl Closed) {
     let linger = manner.linger;
     let mut work = Work {
-        source,
+        socket,
         output: manner.output,
         sent: 0,
         phase: Phase::Writing,
         drained: 0,
         hurry: manner.hurry,
+        sending: manner.sending,
         timer: None,
         closed,
     };
@@ -67,15 +104,22 @@ pub(crate) fn close(source: Source, manner: Manner, closed: impl Closed) {
         work: Mutex::new(Some(work)),
     });
     closing.limit(wait);
-    let watched = match &*closing.work.lock() {
-        // Its readiness is nobody else's affair any more.
-        Some(work) => work.source.watch(closing.clone()),
+    let (told, watched) = match &mut *closing.work.lock() {
+        Some(work) => (
+            work.closed.lingers(closing.clone()),
+            // Its readiness is nobody else's affair any more.
+            work.socket.source().watch(closing.clone()),
+        ),
         None => return,
     };
     match watched {
         // What has become ready before it was watched.
-        Ok(()) => closing.go_on(),
+        Ok(()) => closing.clone().go_on(),
         Err(_) => closing.give_up(),
+    }
+    // Not under the lock: it may be to end at once.
+    if let Some(told) = told {
+        told.tell();
     }
 }
 
@@ -85,18 +129,19 @@ enum Phase {
     Draining,
 }
 
-struct Work<C> {
-    source: Source,
+struct Work<S, C> {
+    socket: S,
     output: Vec<u8>,
     sent: usize,
     phase: Phase,
     drained: usize,
     hurry: bool,
+    sending: bool,
     timer: Option<Timer>,
     closed: C,
 }
 
-impl<C: Closed> Work<C> {
+impl<S: Socket, C: Closed> Work<S, C> {
     /// Goes on as far as it can; `true` at the end.
     fn advance(&mut self) -> bool {
         if self.phase == Phase::Writing {
@@ -106,14 +151,14 @@ impl<C: Closed> Work<C> {
                 // The peer has gone.
                 Err(_) => return true,
             }
-            if rustix::net::shutdown(&self.source, Shutdown::Write).is_err() {
+            if rustix::net::shutdown(self.socket.source(), Shutdown::Write).is_err() {
                 return true;
             }
             self.phase = Phase::Draining;
         }
         match self.drain() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.drained == 0 || self.hurry
+                self.hurry || self.drained == 0 && !self.sending
             }
             _ => true,
         }
@@ -122,9 +167,9 @@ impl<C: Closed> Work<C> {
     fn write(&mut self) -> io::Result<()> {
         while self.sent < self.output.len() {
             let rest = &self.output[self.sent..];
-            let written = self
-                .source
-                .try_io_stream(Direction::Write, rest.len(), |fd| send(fd, rest))?;
+            let source = self.socket.source();
+            let written =
+                source.try_io_stream(Direction::Write, rest.len(), |fd| send(fd, rest))?;
             self.sent += written;
         }
         Ok(())
@@ -135,11 +180,11 @@ impl<C: Closed> Work<C> {
         let mut waste = [0; WASTE];
         while self.drained < DRAIN_BYTES {
             // What has come in may not have been heard of yet: then straight at the socket.
-            let read = if self.source.is_ready(Direction::Read) {
-                self.source
-                    .try_io(Direction::Read, |fd| recv(fd, &mut waste))
+            let source = self.socket.source();
+            let read = if source.is_ready(Direction::Read) {
+                source.try_io(Direction::Read, |fd| recv(fd, &mut waste))
             } else {
-                recv(self.source.as_fd(), &mut waste)
+                recv(source.as_fd(), &mut waste)
             };
             match read {
                 Ok(0) => return Ok(()),
@@ -157,24 +202,24 @@ impl<C: Closed> Work<C> {
         }
         let unsent = self.output.len() - self.sent;
         // Closed before anybody hears of it.
-        drop(self.source);
+        self.socket.hang_up();
         self.closed.closed(unsent);
     }
 }
 
 /// A connection that takes its time to close.
-struct Closing<C> {
+struct Closing<S, C> {
     /// Until the end.
-    work: Mutex<Option<Work<C>>>,
+    work: Mutex<Option<Work<S, C>>>,
 }
 
-impl<C: Closed> Closing<C> {
+impl<S: Socket, C: Closed> Closing<S, C> {
     fn go_on(self: Arc<Self>) {
         let (over, drains) = {
             let mut place = self.work.lock();
             let Some(work) = place.as_mut() else { return };
             let before = work.phase;
-            work.source.rearm();
+            work.socket.source().rearm();
             if work.advance() {
                 (place.take(), false)
             } else {
@@ -211,14 +256,20 @@ impl<C: Closed> Closing<C> {
     }
 }
 
-impl<C: Closed> Watch for Closing<C> {
+impl<S: Socket, C: Closed> Watch for Closing<S, C> {
     fn ready(self: Arc<Self>) {
         // Not here, in the middle of somebody's tasklet.
         soon(None, move || self.go_on());
     }
 }
 
-impl<C> fmt::Debug for Closing<C> {
+impl<S: Socket, C: Closed> Lingering for Closing<S, C> {
+    fn kill(&self) {
+        self.give_up();
+    }
+}
+
+impl<S, C> fmt::Debug for Closing<S, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closing").finish_non_exhaustive()
     }
@@ -232,4 +283,46 @@ pub(crate) fn recv(fd: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
 /// Writes to a socket that does not block.
 pub(crate) fn send(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::process::ExitCode;
+
+    use actor_core::Runtime;
+
+    use super::*;
+    use crate::server::connections::Connections;
+
+    /// While a source is watched the virtual clock stands still: no time-out ends this.
+    #[test]
+    fn a_kill_does_not_wait_for_the_peer() {
+        let code = Runtime::builder().virtual_clock(true).dispatch(|| {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let connections = Arc::<Connections>::default();
+            let place = connections.admit(None).unwrap();
+            let (socket, _) = listener.accept().unwrap();
+            peer.write_all(b"still sending").unwrap();
+            let source = Source::new(socket).unwrap();
+            source.wait(Direction::Read, None).unwrap();
+            let manner = Manner {
+                output: b"words".to_vec(),
+                linger: DRAIN_TIME,
+                hurry: false,
+                sending: false,
+            };
+            close(source, manner, place);
+            connections.stop_all();
+            assert_eq!(connections.len(), 1, "it waits for the peer");
+            connections.kill_all();
+            connections.wait_until_none();
+            let mut words = Vec::new();
+            peer.read_to_end(&mut words).unwrap();
+            assert_eq!(words, b"words");
+        });
+        assert_eq!(code, ExitCode::SUCCESS);
+    }
 }

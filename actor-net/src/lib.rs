@@ -46,6 +46,7 @@ mod server;
 mod telnet;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod window;
 
 pub use codec::{
     Codec, DEFAULT_MAX_FRAME, Frame, FrameTooLong, LengthCodec, Line, LineCodec, Truncated,

@@ -66,6 +66,24 @@ impl<T> Roll<T> {
         self.len == 0
     }
 
+    #[cfg(feature = "http")]
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        match self.entries.get_mut(index as usize) {
+            Some(Entry::Member(member)) => Some(member),
+            _ => None,
+        }
+    }
+
+    /// All, with their numbers.
+    #[cfg(feature = "http")]
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        let entries = (0..).zip(&mut self.entries);
+        entries.filter_map(|(index, entry)| match entry {
+            Entry::Member(member) => Some((index, member)),
+            Entry::Free { .. } => None,
+        })
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().filter_map(|entry| match entry {
             Entry::Member(member) => Some(member),

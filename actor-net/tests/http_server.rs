@@ -1,127 +1,21 @@
-//! An HTTP server, byte by byte and with curl.
+//! An HTTP server, byte by byte.
 
 #![cfg(feature = "http")]
 
 mod common;
+#[path = "common/http.rs"]
+mod http;
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::ops::Deref;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use actor_core::Tasklet;
 use actor_core::sync::Event;
-use actor_core::{Tasklet, block_on_thread};
 use actor_io::TcpStream;
-use actor_net::ServerHandle;
-use actor_net::http::{
-    Body, HttpServer, IntoResponse, Limits, Method, Request, Response, StatusCode,
-};
+use actor_net::http::{Body, HttpServer, IntoResponse, Limits, Request, Response, StatusCode};
 use common::{PATIENCE, eventually, in_tasklet};
-
-fn spawn<R: IntoResponse + 'static>(
-    handler: impl Fn(Request<Body>) -> R + Send + Sync + 'static,
-) -> Running {
-    Running(
-        HttpServer::bind("127.0.0.1:0")
-            .unwrap()
-            .spawn(handler)
-            .unwrap(),
-    )
-}
-
-fn limited(change: impl FnOnce(&mut Limits)) -> Running {
-    let server = HttpServer::bind("127.0.0.1:0").unwrap();
-    let limits = Limits::default().with(change);
-    Running(server.limits(limits).spawn(echo).unwrap())
-}
-
-/// Answers with the body, or else with method and path.
-fn echo(request: Request<Body>) -> io::Result<Response<Body>> {
-    let line = format!("{} {}", request.method(), request.uri());
-    let body = request.into_body();
-    Ok(match body.size() {
-        Some(0) => line.into_response(),
-        _ => Response::new(body.into_bytes()?.into()),
-    })
-}
-
-/// A server, stopped at the end of its test.
-struct Running(ServerHandle);
-
-impl Deref for Running {
-    type Target = ServerHandle;
-
-    fn deref(&self) -> &ServerHandle {
-        &self.0
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.tasklet().stop();
-    }
-}
-
-struct Client(TcpStream);
-
-impl Client {
-    fn of(server: &ServerHandle) -> Client {
-        let stream = TcpStream::connect(server.local_addr()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client(stream)
-    }
-
-    fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.write_all(bytes.as_ref()).unwrap();
-    }
-
-    fn byte(&mut self) -> u8 {
-        let mut byte = [0];
-        self.0.read_exact(&mut byte).unwrap();
-        byte[0]
-    }
-
-    /// A head, with its empty line.
-    fn head(&mut self) -> String {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(self.byte());
-        }
-        String::from_utf8(head).unwrap()
-    }
-
-    /// An answer with a length: its head and its body.
-    fn answer(&mut self) -> (String, String) {
-        let head = self.head();
-        let length = head.split_once("content-length: ").expect(&head).1;
-        let mut body = vec![0; length.split_once('\r').unwrap().0.parse().unwrap()];
-        self.0.read_exact(&mut body).unwrap();
-        (head, String::from_utf8(body).unwrap())
-    }
-
-    /// The body of an answer that is well.
-    fn body(&mut self) -> String {
-        let (head, body) = self.answer();
-        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-        body
-    }
-
-    /// All that comes, up to the orderly end.
-    fn rest(&mut self) -> String {
-        let mut rest = String::new();
-        self.0.read_to_string(&mut rest).unwrap();
-        rest
-    }
-}
-
-fn get(path: &str) -> String {
-    format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
-}
-
-fn post(headers: &str, body: &str) -> String {
-    format!("POST / HTTP/1.1\r\nHost: a\r\n{headers}\r\n\r\n{body}")
-}
+use http::{Client, Running, echo, get, limited, post, spawn};
 
 #[test]
 fn a_connection_is_used_again() {
@@ -585,91 +479,5 @@ fn a_shutdown_lets_requests_finish() {
         assert!(rest.contains("connection: close"), "{rest}");
         assert_eq!(rest.matches("finished").count(), 1, "{rest}");
         stopping.join().unwrap().unwrap();
-    });
-}
-
-// With curl ------------------------------------------------------------------------------------
-
-/// What curl writes to its output, given the address of the server behind these options.
-fn curl(server: &ServerHandle, path: &str, options: &[&str]) -> String {
-    let url = format!("http://{}{path}", server.local_addr());
-    let mut command = Command::new("curl");
-    command.args([
-        "--silent",
-        "--show-error",
-        "--max-time",
-        "20",
-        "--noproxy",
-        "*",
-    ]);
-    command.args(options).arg(url);
-    let output = block_on_thread(move || command.output()).expect("curl is installed");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{:?}: {errors}", output.status);
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[test]
-fn curl_is_served() {
-    in_tasklet(|| {
-        let server = spawn(echo);
-        for method in ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"] {
-            assert_eq!(
-                curl(&server, "/x?y=z", &["-X", method]),
-                format!("{method} /x?y=z")
-            );
-        }
-        let head = curl(&server, "/", &["--head"]);
-        assert!(
-            head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains("content-length: 6\r\n"),
-            "{head}"
-        );
-        assert_eq!(curl(&server, "/old", &["--http1.0"]), "GET /old");
-        assert_eq!(curl(&server, "/", &["--data", "a=b"]), "a=b");
-        let chunked = ["--data", "a=b", "-H", "Transfer-Encoding: chunked"];
-        assert_eq!(curl(&server, "/", &chunked), "a=b");
-        let expecting = ["--data", "a=b", "-H", "Expect: 100-continue", "--include"];
-        let all = curl(&server, "/", &expecting);
-        assert!(
-            all.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"),
-            "{all}"
-        );
-        let large = "0123456789abcdef".repeat(20_000);
-        let upload = std::env::temp_dir().join(format!("http-server-{}", std::process::id()));
-        std::fs::write(&upload, &large).unwrap();
-        let data = format!("@{}", upload.display());
-        let sent = curl(&server, "/", &["--data-binary", &data]);
-        let sent_chunked = curl(
-            &server,
-            "/",
-            &["--data-binary", &data, "-H", "Transfer-Encoding: chunked"],
-        );
-        std::fs::remove_file(&upload).unwrap();
-        assert!(sent == large && sent_chunked == large);
-        // Twice on one connection.
-        let twice = format!("http://{}/1", server.local_addr());
-        let both = curl(&server, "/2", &["-w", "%{num_connects}", &twice]);
-        assert_eq!(both, "GET /11GET /20");
-    });
-}
-
-#[test]
-fn methods_are_told_apart() {
-    in_tasklet(|| {
-        let server = spawn(|request: Request<Body>| match *request.method() {
-            Method::GET => (StatusCode::CREATED, "made").into_response(),
-            _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
-        });
-        let code = |method| {
-            curl(
-                &server,
-                "/",
-                &["-X", method, "-o", "/dev/null", "-w", "%{http_code}"],
-            )
-        };
-        assert_eq!(
-            (code("GET"), code("POST")),
-            ("201".to_owned(), "405".to_owned())
-        );
     });
 }

@@ -29,22 +29,55 @@ const MOST: usize = 19_000;
 const RESERVE: usize = 1_000;
 /// How many connections there are before memory is measured: what is there once has been made by then.
 const FIRST: usize = 500;
-/// The aim: bytes of user memory for each connection, the actor's value not counted that is its own.
-const BYTES: usize = 512;
+
+/// One kind of server.
+struct Kind {
+    name: &'static str,
+    /// What a client says, and the end of what it hears.
+    says: &'static str,
+    hears: &'static str,
+    /// The aim: bytes of user memory for each connection, the actor's value not counted that is its own.
+    bytes: usize,
+}
+
+const ACTORS: Kind = Kind {
+    name: "server",
+    says: "hello\n",
+    hears: "hello\n",
+    bytes: 512,
+};
+const DISPATCHERS: Kind = Kind {
+    name: "dispatcher",
+    ..ACTORS
+};
+#[cfg(feature = "http")]
+const HTTP: Kind = Kind {
+    name: "http",
+    says: "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    hears: "\r\n\r\nhello",
+    bytes: 256,
+};
 
 #[test]
 fn a_connection_of_a_server_costs_little_while_it_is_idle() {
-    measure("server");
+    measure(&ACTORS);
 }
 
 #[test]
 fn a_dispatcher_costs_little_while_it_is_idle() {
-    measure("dispatcher");
+    measure(&DISPATCHERS);
 }
 
-fn measure(kind: &str) {
+#[cfg(feature = "http")]
+#[test]
+fn a_connection_of_an_http_server_costs_little_while_it_is_idle() {
+    measure(&HTTP);
+}
+
+fn measure(kind: &'static Kind) {
+    let name = kind.name;
     match env::var(ROLE) {
-        Ok(role) if role == kind => return serve(kind),
+        Ok(role) if role == name => return serve(name),
         Ok(_) => return,
         Err(_) => {}
     }
@@ -53,24 +86,26 @@ fn measure(kind: &str) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let many = MOST.min(descriptors().saturating_sub(RESERVE));
     if many < 4 * FIRST {
-        println!("{kind}: {many} connections are too few to be measured");
+        println!("{name}: {many} connections are too few to be measured");
         return;
     }
     let mut server = Process::start(kind);
-    let mut clients = connect(server.addr, FIRST);
+    let mut clients = connect(kind, server.addr, FIRST);
     server.wait_for(FIRST);
     let first = server.report();
     let few = server.cost_of_a_round_trip(&mut clients[0]);
 
     let begun = Instant::now();
-    clients.extend(connect(server.addr, many - FIRST));
+    clients.extend(connect(kind, server.addr, many - FIRST));
     server.wait_for(many);
     let accepted = rate(many - FIRST, begun);
     let all = server.report();
     // The actor's own value is not counted.
-    let own = match kind {
+    let own = match name {
         "server" => size_of::<Echo>(),
-        _ => size_of::<EchoDispatcher>() - size_of::<Channel>(),
+        "dispatcher" => size_of::<EchoDispatcher>() - size_of::<Channel>(),
+        // One for all.
+        _ => 0,
     };
     let bytes = (all.memory - first.memory) / (many - FIRST) - own;
 
@@ -84,7 +119,7 @@ fn measure(kind: &str) {
     let loaded = server.cost_of_a_round_trip(&mut clients[0]);
     // Each is alive.
     for client in clients.iter_mut().step_by(97) {
-        round_trip(client);
+        kind.round_trip(client);
     }
 
     let begun = Instant::now();
@@ -92,12 +127,16 @@ fn measure(kind: &str) {
     server.wait_for(0);
     let closed = rate(many, begun);
     println!(
-        "{kind}: {many} idle connections: {bytes} bytes each, {idle:?} of CPU in {waited:?}; \
+        "{name}: {many} idle connections: {bytes} bytes each, {idle:?} of CPU in {waited:?}; \
          accepted {accepted:.0}/s, closed {closed:.0}/s; \
          CPU of a round trip {few:?} beside {FIRST}, {loaded:?} beside {many}"
     );
     // What grows by doubling is shared by fewer, where there are few.
-    let allowed = if many >= 10_000 { BYTES } else { BYTES + 128 };
+    let allowed = if many >= 10_000 {
+        kind.bytes
+    } else {
+        kind.bytes + 128
+    };
     assert!(bytes <= allowed, "{bytes} bytes for a connection");
     // A look at each of them every 10 ms would be several times as much.
     assert!(idle <= waited / 10, "{idle:?} of CPU in {waited:?}");
@@ -122,7 +161,7 @@ fn descriptors() -> usize {
 }
 
 /// Connections, on each of which something has been said.
-fn connect(addr: SocketAddr, count: usize) -> Vec<TcpStream> {
+fn connect(kind: &Kind, addr: SocketAddr, count: usize) -> Vec<TcpStream> {
     /// Far fewer than may wait to be accepted, or the system has clients wait for a second.
     const AT_ONCE: usize = 256;
     let connect = |n| {
@@ -140,25 +179,33 @@ fn connect(addr: SocketAddr, count: usize) -> Vec<TcpStream> {
         let first = streams.len();
         streams.extend((first..count.min(first + AT_ONCE)).map(connect));
         for stream in &mut streams[first..] {
-            stream.write_all(b"hello\n").unwrap();
+            stream.write_all(kind.says.as_bytes()).unwrap();
         }
-        streams[first..].iter_mut().for_each(hear);
+        for stream in &mut streams[first..] {
+            kind.hear(stream);
+        }
     }
     streams
 }
 
-fn round_trip(stream: &mut TcpStream) {
-    stream.write_all(b"hello\n").unwrap();
-    hear(stream);
-}
+impl Kind {
+    fn round_trip(&self, stream: &mut TcpStream) {
+        stream.write_all(self.says.as_bytes()).unwrap();
+        self.hear(stream);
+    }
 
-fn hear(stream: &mut TcpStream) {
-    let mut answer = [0; 6];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"hello\n");
+    fn hear(&self, stream: &mut TcpStream) {
+        let (mut answer, mut length) = ([0; 512], 0);
+        while !answer[..length].ends_with(self.hears.as_bytes()) {
+            let count = stream.read(&mut answer[length..]).unwrap();
+            assert_ne!(count, 0, "{}", String::from_utf8_lossy(&answer[..length]));
+            length += count;
+        }
+    }
 }
 
 struct Process {
+    kind: &'static Kind,
     child: Child,
     addr: SocketAddr,
     orders: ChildStdin,
@@ -174,10 +221,10 @@ struct Report {
 }
 
 impl Process {
-    fn start(kind: &str) -> Process {
+    fn start(kind: &'static Kind) -> Process {
         let mut child = Command::new(env::current_exe().unwrap())
             .args(["--nocapture", "--test-threads=1"])
-            .env(ROLE, kind)
+            .env(ROLE, kind.name)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -186,6 +233,7 @@ impl Process {
         let mut reports = BufReader::new(child.stdout.take().unwrap());
         let addr = next_line(&mut reports, "listening ").parse().unwrap();
         Process {
+            kind,
             child,
             addr,
             orders,
@@ -221,7 +269,7 @@ impl Process {
         let mut measure = || {
             let before = self.report().cpu;
             for _ in 0..ROUNDS {
-                round_trip(client);
+                self.kind.round_trip(client);
             }
             (self.report().cpu - before) / ROUNDS
         };
@@ -302,10 +350,13 @@ impl Dispatcher for EchoDispatcher {
     }
 }
 
-fn serve(kind: &str) {
-    let by_dispatchers = kind == "dispatcher";
+fn serve(name: &'static str) {
     dispatch(move || {
-        if by_dispatchers {
+        #[cfg(feature = "http")]
+        if name == HTTP.name {
+            return serve_http();
+        }
+        if name == DISPATCHERS.name {
             let map = Map::new();
             let channel = Channel::listen("127.0.0.1:0").unwrap();
             let addr = channel.local_addr().unwrap();
@@ -325,6 +376,20 @@ fn serve(kind: &str) {
             server.join().unwrap();
         }
     });
+}
+
+#[cfg(feature = "http")]
+fn serve_http() {
+    use actor_net::http::{Body, HttpServer, Request};
+
+    let server = HttpServer::bind("127.0.0.1:0").unwrap();
+    let server = server
+        .spawn(|_: Request<Body>| Body::from("hello"))
+        .unwrap();
+    let server = Arc::new(server);
+    let counted = server.clone();
+    obey(server.local_addr(), move || counted.connections());
+    server.join().unwrap();
 }
 
 /// Tells of this process when it is asked to; ends it when there is nobody to ask.

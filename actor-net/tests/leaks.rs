@@ -84,6 +84,60 @@ fn round() {
     let stackless = Server::builder().stackless(true).max_connections(20);
     let server = stackless.bind("127.0.0.1:0").unwrap();
     round_with(server.spawn_actors(LineCodec::new(), Handler).unwrap());
+    #[cfg(feature = "http")]
+    round_of_http();
+}
+
+/// The same, of HTTP.
+#[cfg(feature = "http")]
+fn round_of_http() {
+    use actor_net::http::{Body, HttpServer, Request};
+    use std::io::Read;
+
+    let server = Server::builder().max_connections(20);
+    let server = HttpServer::new(server.bind("127.0.0.1:0").unwrap())
+        .spawn(|request: Request<Body>| match request.uri().path() {
+            "/panic" => panic!("as the client wished"),
+            "/wait" => {
+                Tasklet::sleep(10 * PATIENCE);
+                Ok(Body::empty())
+            }
+            "/keep" => {
+                let body = request.into_body();
+                Tasklet::later(Duration::from_millis(1), move || drop(body));
+                Ok(Body::empty())
+            }
+            _ => request.into_body().into_bytes().map(Body::from),
+        })
+        .unwrap();
+    let addr = server.local_addr();
+    let ask = |request: &str| {
+        let mut stream = Connector::connect(addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "{request}\r\nHost: a\r\n\r\n").unwrap();
+        stream
+    };
+    // Gone in the middle of a body, and of an answer. Accepted before those that are answered.
+    drop(ask("POST / HTTP/1.1\r\nContent-Length: 5"));
+    drop(ask("GET / HTTP/1.1"));
+    let close = "HTTP/1.1\r\nConnection: close";
+    for request in [
+        format!("GET / {close}"),
+        format!("GET /panic {close}"),
+        format!("POST /keep {close}\r\nContent-Length: 5"),
+        "GET / HTTP/3.0".to_owned(),
+    ] {
+        let answer = ask(&request).read_to_end(&mut Vec::new());
+        assert!(answer.unwrap() > 0);
+    }
+    eventually("the end of all", || server.connections() == 0);
+    let waiting: Vec<_> = (0..20).map(|_| ask("GET /wait HTTP/1.1")).collect();
+    eventually("all are there", || server.connections() == 20);
+    assert!(is_closed(&mut client(addr)));
+    server.shutdown(Duration::from_millis(1)).unwrap();
+    for mut client in waiting {
+        let _ = client.read_to_end(&mut Vec::new());
+    }
 }
 
 fn round_with(server: ServerHandle) {

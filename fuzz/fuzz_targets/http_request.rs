@@ -4,7 +4,7 @@
 #![no_main]
 
 use actor_net::http::__private::{BodyEnd, Event, RequestReader, encode, encode_end};
-use actor_net::http::{BadMessage, HeaderMap, Limits};
+use actor_net::http::{BadMessage, HeaderMap, Limits, Request};
 use bytes::BytesMut;
 use fuzz::{choose, pieces};
 use libfuzzer_sys::fuzz_target;
@@ -45,12 +45,27 @@ struct Seen {
 fn read(pieces: &[&[u8]], limits: &Limits) -> (Vec<Seen>, Option<BadMessage>) {
     let (mut reader, mut input) = (RequestReader::default(), BytesMut::new());
     let (mut requests, mut current) = (Vec::new(), Seen::default());
+    let mut request = Request::new(());
     for piece in pieces {
         input.extend_from_slice(piece);
         loop {
-            match reader.next(&mut input, &mut HeaderMap::new(), limits) {
-                Ok(None) => break,
-                Ok(Some(Event::Head(request, framing))) => {
+            let mut shown = None;
+            let answered = reader.show(&mut input, limits, |head| {
+                shown = Some((head.target().to_vec(), head.headers().count()));
+                None::<()>
+            });
+            assert!(answered.is_none());
+            match reader.next(&mut input, &mut request, limits) {
+                Ok(None) => {
+                    assert!(shown.is_none());
+                    break;
+                }
+                Ok(Some(Event::Head(framing))) => {
+                    if let Some((target, headers)) = shown {
+                        assert_eq!(request.uri().to_string().as_bytes(), target);
+                        assert_eq!(request.headers().len(), headers);
+                        assert!(framing.keep_alive && framing.body == BodyEnd::Length(0));
+                    }
                     assert!(request.headers().len() <= limits.headers);
                     current.line = format!(
                         "{} {} {:?}",
@@ -58,7 +73,7 @@ fn read(pieces: &[&[u8]], limits: &Limits) -> (Vec<Seen>, Option<BadMessage>) {
                         request.uri(),
                         request.version()
                     );
-                    current.headers = request.headers().clone();
+                    current.headers = std::mem::take(request.headers_mut());
                     current.chunked = framing.body == BodyEnd::Chunked;
                 }
                 Ok(Some(Event::Data(data))) => {
@@ -70,6 +85,7 @@ fn read(pieces: &[&[u8]], limits: &Limits) -> (Vec<Seen>, Option<BadMessage>) {
                     requests.push(std::mem::take(&mut current));
                 }
                 Err(error) => {
+                    assert!(shown.is_none());
                     assert!(error.status().is_client_error() || error.status().is_server_error());
                     return (requests, Some(error));
                 }

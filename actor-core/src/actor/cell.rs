@@ -17,6 +17,7 @@ use super::Actor;
 use super::context::Context;
 use super::residence::Residence;
 use super::roster::Entry;
+use super::run;
 use crate::block::{Interrupt, Wait, Waiting};
 use crate::contain::contain;
 use crate::envelope::Envelope;
@@ -36,6 +37,8 @@ pub(crate) const KILLED: u8 = 1;
 pub(crate) const STOPPING: u8 = 2;
 /// It ends before its next message.
 pub(crate) const ENDING: u8 = 4;
+/// What a handler that runs hears of.
+pub(crate) const TOLD_TO_END: u8 = KILLED | STOPPING | ENDING;
 /// It has not been started yet.
 pub(crate) const NEW: u8 = 8;
 pub(crate) const ENDED: u8 = 16;
@@ -621,6 +624,16 @@ impl ActorCell {
     pub(crate) fn clear_locals(&self, guard: impl Fn(&dyn Fn())) {
         if let Some(extra) = self.extra.get() {
             Locals::clear(&extra.locals, guard);
+        }
+    }
+
+    /// Ends now what handlers leave with it until its end: its tasklet-locals; and the tasklets that they have spawned
+    /// are not asked to stop any more. For its carrier.
+    #[inline]
+    pub(crate) fn let_go(&self) {
+        if let Some(extra) = self.extra.get() {
+            extra.children.lock().clear();
+            Locals::clear(&extra.locals, run::guard(self));
         }
     }
 

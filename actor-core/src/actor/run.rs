@@ -283,7 +283,7 @@ unsafe fn end(local: &Local, carrier: &Core, actor: &ActorCell, reason: &ExitRea
 }
 
 /// Runs destructors of the user's. One that panics ends that piece alone.
-fn guard(actor: &ActorCell) -> impl Fn(&dyn Fn()) {
+pub(super) fn guard(actor: &ActorCell) -> impl Fn(&dyn Fn()) {
     move |piece| {
         contain_or(piece, || {
             tracing::warn!(actor = actor.name(), "a destructor has panicked at the end");

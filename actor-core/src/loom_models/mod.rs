@@ -20,6 +20,7 @@
 //! loom leaves out schedules that it takes for equal to others, and not always rightly. Where a model
 //! is about one certain meeting, it joins a thread to bring that about.
 
+mod futures;
 mod mailboxes;
 mod nodes;
 mod permits;

@@ -35,7 +35,7 @@ impl Post {
 }
 
 /// A worker with one tasklet, as other threads see them.
-struct World {
+pub(super) struct World {
     inbox: Queue,
     bell: Notify,
     wake: WakeState,
@@ -53,7 +53,7 @@ unsafe impl Sync for World {}
 unsafe impl Send for World {}
 
 impl World {
-    fn new() -> Arc<World> {
+    pub(super) fn new() -> Arc<World> {
         Arc::new(World {
             inbox: Queue::new(),
             bell: Notify::new(),
@@ -66,7 +66,7 @@ impl World {
     }
 
     /// `worker::wake`, from another thread.
-    fn wake_from_afar(&self) {
+    pub(super) fn wake_from_afar(&self) {
         if self.wake.post() {
             self.tasklet.touch();
             self.deliver(NonNull::from(&self.tasklet).cast());
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// `Core::send`, from another thread; `false` if it was refused.
-    fn send(&self, message: usize) -> bool {
+    pub(super) fn send(&self, message: usize) -> bool {
         match push(&self.mailbox, message) {
             Push::Queued => true,
             Push::WakeConsumer => {
@@ -121,7 +121,7 @@ impl World {
 
 /// How a receive has ended.
 #[derive(Debug, PartialEq, Eq)]
-enum Received {
+pub(super) enum Received {
     Message(usize),
     Over,
     Killed,
@@ -129,7 +129,7 @@ enum Received {
 }
 
 /// The part of a worker that its own thread alone touches.
-struct Home<'a> {
+pub(super) struct Home<'a> {
     world: &'a World,
     /// Whether the tasklet is in the run queue.
     ready: bool,
@@ -155,7 +155,7 @@ impl<'a> Home<'a> {
     }
 
     /// With the tasklet running.
-    fn launched(world: &'a World) -> Self {
+    pub(super) fn launched(world: &'a World) -> Self {
         let mut home = Home::new(world);
         home.wake_own();
         home.drive_until_resumed();
@@ -217,7 +217,7 @@ impl<'a> Home<'a> {
     }
 
     /// `Core::park`.
-    fn park(&mut self, deadline: bool) {
+    pub(super) fn park(&mut self, deadline: bool) {
         if !self.world.wake.try_park() {
             return;
         }
@@ -235,7 +235,7 @@ impl<'a> Home<'a> {
     }
 
     /// `receive`, in the tasklet.
-    fn receive(&mut self, deadline: bool) -> Received {
+    pub(super) fn receive(&mut self, deadline: bool) -> Received {
         let received = self.wait_for_message(deadline);
         self.world.mailbox.leave_idle();
         received

@@ -441,6 +441,29 @@ impl Source {
         }
     }
 
+    /// Waits in a tasklet until an operation is worth a try, or `other` gives something; whoever changes what that
+    /// looks at wakes the tasklet. For those who have tried, and wait for more than this.
+    #[doc(hidden)]
+    pub fn ready_or<T>(
+        &self,
+        direction: Direction,
+        deadline: Option<Instant>,
+        other: impl FnMut() -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        let wait = Wait::new(self.waiting(direction), deadline);
+        let waited = match block::here() {
+            Here::Tasklet(local, _) => {
+                let seen = self.readiness.state();
+                if seen & direction.flag() != 0 {
+                    return Ok(None);
+                }
+                self.wait_here_or(local, wait, direction, seen, other)
+            }
+            Here::Driver | Here::Thread => Err(Interrupt::Outside.into()),
+        };
+        waited.map_err(Failure::into_io)
+    }
+
     /// The worker in whose epoll it is, if it is in one. It may be in another the moment after.
     #[doc(hidden)]
     pub fn home(&self) -> Option<usize> {
@@ -506,6 +529,20 @@ impl Source {
         direction: Direction,
         seen: u32,
     ) -> Result<(), Failure> {
+        self.wait_here_or(local, wait, direction, seen, || None::<()>)
+            .map(drop)
+    }
+
+    /// The same, unless `other` gives something first.
+    #[inline]
+    fn wait_here_or<T>(
+        &self,
+        local: &worker::Local,
+        wait: Wait,
+        direction: Direction,
+        seen: u32,
+        mut other: impl FnMut() -> Option<T>,
+    ) -> Result<Option<T>, Failure> {
         // Fails while the tasklet unwinds, before anything is changed.
         let waiter = block::waiter()?;
         // Before the registration: the event with which the kernel answers it, if the descriptor is
@@ -523,12 +560,15 @@ impl Source {
         // it nowhere. That cannot be at the first look, before which it has not slept: if it is taken
         // out that early, the wake-up makes it look once more.
         let mut slept = false;
-        block::wait_until(wait, || {
+        let waited = block::wait_until(wait, || {
+            if let Some(found) = other() {
+                return Some(Some(found));
+            }
             let over = self.readiness.is_ready(direction) || (slept && place.is_woken());
             slept = true;
-            over.then_some(())
+            over.then_some(None)
         })?;
-        Ok(())
+        Ok(waited)
     }
 
     /// Waits on a plain thread.

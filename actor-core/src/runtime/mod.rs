@@ -22,6 +22,7 @@ use std::{io, thread};
 use parking_lot::Mutex;
 
 use crate::block::{self, Here};
+use crate::contain::contain;
 use crate::tasklet::Tasklet;
 use crate::unmatched::{self, Unmatched};
 use crate::{JoinError, RuntimeError, pool, substrate, ticks, time, worker};
@@ -95,6 +96,25 @@ struct Settings {
     signals: Option<bool>,
     sigusr1: Option<bool>,
     hold_warning: Option<Duration>,
+    worker_start: Option<WorkerStart>,
+}
+
+/// What each worker does first. Two are the same if they are clones.
+#[derive(Clone)]
+struct WorkerStart(Arc<dyn Fn() + Send + Sync>);
+
+impl PartialEq for WorkerStart {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for WorkerStart {}
+
+impl fmt::Debug for WorkerStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WorkerStart(..)")
+    }
 }
 
 impl RuntimeBuilder {
@@ -279,6 +299,38 @@ impl RuntimeBuilder {
     /// ```
     pub fn hold_warning(mut self, limit: Duration) -> Self {
         self.settings.hold_warning = Some(limit);
+        self
+    }
+
+    /// Has each worker call `f` when it starts, on its thread, before any tasklet runs there. It must not wait.
+    ///
+    /// For what belongs to a thread and is to be there for all its tasklets. So `async` code that is
+    /// [waited for](crate::block_on) finds the runtime whose timers, sockets and tasks it wants, if each worker enters
+    /// that one once and for good: with tokio, `move || std::mem::forget(handle.enter())`. A guard
+    /// must never be held across a wait instead, since tasklets of a worker take turns and guards of a thread must
+    /// be dropped in the reverse order.
+    ///
+    /// Like the other settings it is settled by the first `dispatch` of the process.
+    ///
+    /// ```
+    /// use actor_core::{Runtime, Tasklet};
+    /// use std::cell::Cell;
+    ///
+    /// thread_local! {
+    ///     static READY: Cell<bool> = const { Cell::new(false) };
+    /// }
+    ///
+    /// let code = Runtime::builder().on_worker_start(|| READY.set(true)).dispatch(|| {
+    ///     assert!(READY.get());
+    /// });
+    /// # assert_eq!(code, std::process::ExitCode::SUCCESS);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `f` does, the runtime does not start.
+    pub fn on_worker_start(mut self, f: impl Fn() + Send + Sync + 'static) -> Self {
+        self.settings.worker_start = Some(WorkerStart(Arc::new(f)));
         self
     }
 
@@ -535,6 +587,7 @@ impl Settings {
             signals: Some(self.signals.unwrap_or(true)),
             sigusr1: Some(self.sigusr1.unwrap_or(true)),
             hold_warning: Some(self.hold_warning.unwrap_or(DEFAULT_HOLD_WARNING)),
+            worker_start: self.worker_start.clone(),
         })
     }
 
@@ -554,7 +607,8 @@ impl Settings {
             && agree(&self.virtual_clock, &running.virtual_clock)
             && agree(&self.signals, &running.signals)
             && agree(&self.sigusr1, &running.sigusr1)
-            && agree(&self.hold_warning, &running.hold_warning))
+            && agree(&self.hold_warning, &running.hold_warning)
+            && agree(&self.worker_start, &running.worker_start))
     }
 }
 
@@ -584,7 +638,7 @@ fn boot(settings: &Settings) -> Result<(), RuntimeError> {
     // `may`'s timer.
     threads::count_helper();
     probe::check(workers)?;
-    start_drivers(workers)?;
+    start_drivers(workers, settings.worker_start.as_ref())?;
     ticks::calibrate(began);
     overflow::install()?;
     // After the first coroutine: `generator` sets a hook then, to which ours is chained.
@@ -599,13 +653,19 @@ fn boot(settings: &Settings) -> Result<(), RuntimeError> {
 }
 
 /// Starts each worker's driver, and waits until all are up.
-fn start_drivers(workers: usize) -> Result<(), RuntimeError> {
+fn start_drivers(workers: usize, start: Option<&WorkerStart>) -> Result<(), RuntimeError> {
     let (tell, told) = mpsc::channel();
     for id in 0..workers {
         let tell = tell.clone();
+        let start = start.cloned();
         substrate::start_on(id, move || {
             overflow::ensure_signal_stack();
-            match worker::Local::install(id) {
+            let started = start.is_none_or(|WorkerStart(start)| contain(|| start()).is_some());
+            let installed = match started {
+                true => worker::Local::install(id),
+                false => Err(io::Error::other("what each worker does first has panicked")),
+            };
+            match installed {
                 Ok(local) => {
                     drop(tell.send(Ok(())));
                     // Nothing of this frame must outlive the message.

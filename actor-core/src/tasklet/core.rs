@@ -15,6 +15,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::family::Family;
+use super::leaving::Leaving;
 use super::local::Locals;
 use crate::actor::cell::ActorCell;
 use crate::block::{self, Waiting};
@@ -22,6 +23,7 @@ use crate::contain::contain_or;
 use crate::deadlock::Calls;
 use crate::envelope::Envelope;
 use crate::exit::{self, Exit, ExitReason, Party, Watchers};
+use crate::future::Alert;
 use crate::mailbox::{Contents, Mailbox, Patience};
 use crate::prefetch;
 use crate::queue::{Kind, Link};
@@ -82,6 +84,8 @@ pub(crate) struct Core {
     pub(crate) daemon: bool,
     /// Asked to stop as soon as the program is.
     pub(crate) stop_first: bool,
+    /// Whether a future that it waits for is to be polled.
+    pub(crate) alert: Alert,
     /// The worker it lives on.
     pub(crate) home: usize,
     pub(crate) pid: Pid,
@@ -140,6 +144,8 @@ pub(crate) struct HomeState {
     pub(crate) calls: Calls,
     /// The actor one of whose handlers it runs, if it is a carrier.
     pub(crate) acting: Cell<Option<NonNull<ActorCell>>>,
+    /// What it does before it gives up its stack.
+    pub(super) leaving: Leaving,
 }
 
 // SAFETY: all fields but `link` and `home_state` are Sync by themselves. The link is the inbox's while
@@ -186,6 +192,7 @@ impl Core {
             flags: AtomicU8::new(0),
             daemon: settings.daemon,
             stop_first: settings.stop_first,
+            alert: Alert::new(),
             home: settings.home,
             pid: Pid::unused(),
             name: settings.name,
@@ -219,6 +226,7 @@ impl Core {
                 answer_by: Cell::new(None),
                 calls: Calls::default(),
                 acting: Cell::new(None),
+                leaving: Leaving::default(),
             },
         });
         // See `whole`.
@@ -846,6 +854,7 @@ impl Core {
         }
         // SAFETY: the tasklet itself.
         let state = unsafe { self.home_state() };
+        state.leaving.call();
         let suspender = state.suspender.get().expect("set before the body runs");
         let frame = 0u8;
         state.rested_at.set((&raw const frame).addr());
@@ -944,6 +953,7 @@ impl Waiting {
             Waiting::Demand => (17, 0),
             Waiting::AnyPeer => (18, 0),
             Waiting::Exit(pid) => (19, pid.0),
+            Waiting::Future => (20, 0),
         };
         kind << 56 | detail & ((1 << 56) - 1)
     }
@@ -970,6 +980,7 @@ impl Waiting {
             17 => Waiting::Demand,
             18 => Waiting::AnyPeer,
             19 => Waiting::Exit(Pid(detail)),
+            20 => Waiting::Future,
             _ => Waiting::Nothing,
         }
     }

@@ -5,6 +5,7 @@ pub(crate) mod core;
 pub(crate) mod family;
 pub(crate) mod hooks;
 pub(crate) mod join;
+mod leaving;
 pub(crate) mod local;
 pub(crate) mod periodic;
 pub(crate) mod raise;

@@ -119,6 +119,7 @@ fn describe(core: &Core, by_pid: &HashMap<Pid, &Core>, f: &mut fmt::Formatter<'_
         Waiting::Receiver(channel) => write!(f, "waits to receive from channel {channel}")?,
         Waiting::Any | Waiting::AnyPeer => f.write_str("waits for one of several things")?,
         Waiting::Element(of) => write!(f, "waits for an element of {}", name(of, by_pid))?,
+        Waiting::Future => f.write_str("waits for a future")?,
         Waiting::Demand => f.write_str("waits until its next element is wanted")?,
     }
     write!(f, ", on worker {}", core.home)?;

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{Advice, fadvise, sendfile};
-use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use rustix::fs::{Advice, fadvise, fstat, sendfile};
+use rustix::io::{Errno, ReadWriteFlags, pread, preadv2};
 
 use super::Endpoint;
 use super::splice::is_unable;
@@ -52,47 +53,64 @@ where
 {
     let end = len.map_or(u64::MAX, |len| offset.saturating_add(len));
     let mut at = offset;
-    // Where it ends for now, as far as one can see; it may have no length to speak of.
-    let len = file.metadata()?.len();
-    // Only a hint.
-    let _ = fadvise(file, offset, None, Advice::Sequential);
     if let Some(to) = writer.descriptor() {
-        while at < end {
-            let chunk = chunk(at, end);
-            bring(file, at, chunk, len)?;
-            let sent = to.write_with(|fd| Ok(sendfile(fd, file, Some(&mut at), chunk)?));
-            match sent {
-                Ok(0) => return Ok(at - offset),
-                Ok(_) => {}
-                Err(error) if is_unable(&error) => break,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    if at == end {
-        return Ok(at - offset);
-    }
-    // A file that cannot be sent as it is, or a writer that must see what it writes.
-    let mut buf = vec![0; super::CHUNK];
-    while at < end {
-        let wanted = chunk(at, end).min(buf.len());
-        bring(file, at, wanted, len)?;
-        match file.read_at(&mut buf[..wanted], at) {
-            Ok(0) => break,
-            Ok(len) => {
-                writer.write_all(&buf[..len])?;
-                at += len as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        let sent = in_slices(file, File::try_clone, &mut at, end, |file, at, len| {
+            to.write_with(|fd| Ok(sendfile(fd, file, Some(at), len)?))
+        });
+        match sent {
+            Ok(()) => return Ok(at - offset),
+            Err(error) if is_unable(&error) => {}
             Err(error) => return Err(error),
         }
     }
+    // A file that cannot be sent as it is, or a writer that must see what it writes.
+    let mut buf = vec![0; super::CHUNK];
+    in_slices(file, File::try_clone, &mut at, end, |file, at, len| {
+        let wanted = len.min(buf.len());
+        let count = file.read_at(&mut buf[..wanted], *at)?;
+        writer.write_all(&buf[..count])?;
+        *at += count as u64;
+        Ok(count)
+    })?;
     writer.flush()?;
     Ok(at - offset)
 }
 
+/// Has `send` send what lies between `at` and `end` of a file, a slice at a time, until all has been sent or it says
+/// that there is no more. It is called when the slice is in the system's cache, as far as that can be told,
+/// and moves `at`. `share` makes another handle of the file, for the thread that brings it there.
+pub fn in_slices<F: AsFd + Send + 'static>(
+    file: &F,
+    share: impl Fn(&F) -> io::Result<F>,
+    at: &mut u64,
+    end: u64,
+    mut send: impl FnMut(&F, &mut u64, usize) -> io::Result<usize>,
+) -> io::Result<()> {
+    // Where it ends for now, as far as one can see; it may have no length to speak of.
+    let len = u64::try_from(fstat(file)?.st_size).unwrap_or_default();
+    // Only a hint.
+    let _ = fadvise(file, *at, None, Advice::Sequential);
+    while *at < end {
+        let chunk = chunk(*at, end);
+        bring(file, &share, *at, chunk, len)?;
+        match send(file, at, chunk) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Has a thread read what the disk would make this one wait for: `wanted` bytes from `at` on of a file of `len`.
-fn bring(file: &File, at: u64, wanted: usize, len: u64) -> io::Result<()> {
+fn bring<F: AsFd + Send + 'static>(
+    file: &F,
+    share: impl Fn(&F) -> io::Result<F>,
+    at: u64,
+    wanted: usize,
+    len: u64,
+) -> io::Result<()> {
     if at >= len {
         return Ok(());
     }
@@ -101,15 +119,15 @@ fn bring(file: &File, at: u64, wanted: usize, len: u64) -> io::Result<()> {
     if !is_on_disk(file, at) && !is_on_disk(file, end - 1) {
         return Ok(());
     }
-    let file = file.try_clone()?;
+    let file = share(file)?;
     on_thread(move || {
         let mut waste = vec![0; super::CHUNK];
         let mut at = at;
         while at < end {
-            match file.read_at(&mut waste, at) {
+            match pread(&file, &mut waste[..], at) {
                 Ok(0) => break,
                 Ok(count) => at += count as u64,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(Errno::INTR) => {}
                 // Whoever sends it comes to know it as well.
                 Err(_) => break,
             }
@@ -119,7 +137,7 @@ fn bring(file: &File, at: u64, wanted: usize, len: u64) -> io::Result<()> {
 }
 
 /// Whether the byte at `at` is known not to be in the system's cache.
-fn is_on_disk(file: &File, at: u64) -> bool {
+fn is_on_disk(file: impl AsFd, at: u64) -> bool {
     let mut byte = [0; 1];
     let bufs = &mut [IoSliceMut::new(&mut byte)];
     preadv2(file, bufs, at, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::net::Shutdown;
 
 pub use bidirectional::copy_bidirectional;
-pub use file::send_file;
+pub use file::{in_slices, send_file};
 
 use crate::descriptor::Descriptor;
 use crate::net::{Family, Stream};

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use actor_core::__private::begin_operation;
 use actor_core::sync::{Mutex, MutexGuard};
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -86,13 +87,13 @@ impl Shared {
     }
 
     /// Reads if that takes no waiting for a disk.
-    fn read_at_once(&self, buf: &mut [u8]) -> Option<usize> {
+    fn read_at_once(&self, buf: &mut [u8], offset: u64) -> Option<usize> {
         if !self.reads_at_once.load(Ordering::Relaxed) {
             return None;
         }
         let len = buf.len().min(MAX_AT_ONCE);
         let mut bufs = [IoSliceMut::new(&mut buf[..len])];
-        match rustix::io::preadv2(&self.file, &mut bufs, POSITION, ReadWriteFlags::NOWAIT) {
+        match rustix::io::preadv2(&self.file, &mut bufs, offset, ReadWriteFlags::NOWAIT) {
             Ok(count) => Some(count),
             Err(Errno::AGAIN | Errno::INTR) => None,
             Err(_) => {
@@ -195,6 +196,13 @@ impl File {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        begin_operation()?;
+        // What the system would not take for an offset is for the thread to find out.
+        if offset <= i64::MAX as u64
+            && let Some(count) = self.shared.read_at_once(buf, offset)
+        {
+            return Ok(count);
+        }
         let shared = self.shared.clone();
         let len = buf.len().min(MAX_CHUNK);
         let bytes = on_thread(move || {
@@ -429,7 +437,7 @@ impl Read for &File {
                 if !unread.is_empty() {
                     return Ok(unread.take(buf));
                 }
-                if let Some(count) = self.shared.read_at_once(buf) {
+                if let Some(count) = self.shared.read_at_once(buf, POSITION) {
                     return Ok(count);
                 }
             }

@@ -5,7 +5,11 @@ use std::net;
 use std::os::fd::OwnedFd;
 use std::os::unix::net as unix;
 
-use super::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use actor_core::reactor::Source;
+
+use super::{
+    Family, Stream, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
+};
 
 macro_rules! conversions {
     ($($ours:ident: $std:ty),*) => {$(
@@ -39,3 +43,10 @@ conversions!(
     UnixListener: unix::UnixListener,
     UnixDatagram: unix::UnixDatagram
 );
+
+/// What is beneath a stream, for who reads and writes by other means; its timeouts are lost. Fails as the other
+/// conversions do.
+#[doc(hidden)]
+pub fn into_source<F: Family>(stream: Stream<F>) -> io::Result<Source> {
+    Ok(stream.socket.into_parts()?.0)
+}

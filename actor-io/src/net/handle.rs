@@ -71,15 +71,20 @@ pub(crate) struct Handle {
 
 impl Handle {
     pub(crate) fn new(fd: impl Into<OwnedFd>) -> io::Result<Handle> {
-        Ok(Handle {
+        Source::new(fd).map(Handle::of)
+    }
+
+    /// Of a descriptor that does not block.
+    pub(crate) fn of(source: Source) -> Handle {
+        Handle {
             shared: Arc::new(Shared {
-                source: Source::new(fd)?,
+                source,
                 read_timeout: Timeout::default(),
                 write_timeout: Timeout::default(),
                 nonblocking: AtomicBool::new(false),
             }),
             deadline: None,
-        })
+        }
     }
 
     pub(crate) fn with_deadline(&self, deadline: Instant) -> Handle {
@@ -101,8 +106,8 @@ impl Handle {
         Arc::strong_count(&self.shared) > 1
     }
 
-    /// Gives up the descriptor, still non-blocking, with the timeouts for reads and writes.
-    pub(crate) fn into_parts(self) -> io::Result<(OwnedFd, [Option<Duration>; 2])> {
+    /// Gives up what waits, still non-blocking, with the timeouts for reads and writes.
+    pub(crate) fn into_parts(self) -> io::Result<(Source, [Option<Duration>; 2])> {
         let shared = Arc::into_inner(self.shared).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::ResourceBusy,
@@ -110,7 +115,7 @@ impl Handle {
             )
         })?;
         let timeouts = [shared.read_timeout.get(), shared.write_timeout.get()];
-        Ok((shared.source.into_fd(), timeouts))
+        Ok((shared.source, timeouts))
     }
 
     fn timeout_of(&self, direction: Direction) -> &Timeout {

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use actor_core::reactor::Direction;
+use actor_core::reactor::{Direction, Source};
 use rustix::net::{SocketAddrAny, SocketType};
 use socket2::SockRef;
 
@@ -158,7 +158,9 @@ impl<F: Family> Listener<F> {
 fn adopt<F: Family>(
     (fd, peer): (OwnedFd, Option<SocketAddrAny>),
 ) -> io::Result<(Stream<F>, F::Addr)> {
-    Ok((Stream::from_handle(Handle::new(fd)?), F::decode(peer)?))
+    // It is accepted as one that does not block.
+    let handle = Handle::of(Source::as_is(fd));
+    Ok((Stream::from_handle(handle), F::decode(peer)?))
 }
 
 /// The connections of a listener: see [`Listener::incoming`].

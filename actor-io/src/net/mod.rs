@@ -20,6 +20,7 @@ mod unix;
 
 pub(crate) use handle::Handle;
 
+pub use convert::into_source;
 pub use datagram::{DatagramSocket, Received, UdpSocket, UnixDatagram};
 pub use family::{Family, Internet, Unix};
 pub use listener::{Incoming, Listener, TcpListener, UnixListener};

@@ -182,7 +182,8 @@ pub(super) fn take_over<F: Family>(fd: OwnedFd, kind: SocketType) -> io::Result<
 
 /// A socket for blocking code, with its timeouts.
 pub(super) fn give_up(handle: Handle) -> io::Result<OwnedFd> {
-    let (fd, [read, write]) = handle.into_parts()?;
+    let (source, [read, write]) = handle.into_parts()?;
+    let fd = source.into_fd();
     let options = SockRef::from(&fd);
     options.set_nonblocking(false)?;
     options.set_read_timeout(read)?;

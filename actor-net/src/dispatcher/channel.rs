@@ -413,6 +413,7 @@ impl Channel {
             output,
             linger: DEFAULT_LINGER,
             hurry: false,
+            sending: false,
         };
         match self.role {
             Role::Stream => closing::close(source, manner, Leave(self.place.take())),

@@ -12,10 +12,10 @@ use http::header::{
 };
 use memchr::memchr;
 
+use super::class::is_token;
 use super::error::BadMessage;
 use super::head;
 use super::limits::Limits;
-use super::scan::is_token;
 
 /// What the decoder has found at the front of the input.
 #[derive(Debug, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl ChunkDecoder {
     /// Takes a line of the trailers, or some of it; `true` if it was the last.
     fn take_trailer(&mut self, input: &mut &[u8], limits: &Limits) -> Result<bool, BadMessage> {
         let whole = memchr(b'\n', input);
-        let room = limits.trailers_bytes + 2 - self.trailers.len();
+        let room = limits.trailers_bytes.saturating_add(2) - self.trailers.len();
         let length = whole.map_or(input.len(), |at| at + 1);
         if length > room {
             return Err(BadMessage::TrailersTooLong);

@@ -1,7 +1,7 @@
 //! Heads of responses.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
 use http::{StatusCode, Version};
 
@@ -44,14 +44,33 @@ pub struct Sent {
 ///
 /// How the body ends is decided here. Of what `headers` say of that, a `Content-Length` counts, and
 /// `Connection: close`; what else they say of the connection counts only where it is upgraded.
-pub fn response_head(
+pub fn response_head<'h>(
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: impl IntoIterator<Item = (&'h HeaderName, &'h HeaderValue)>,
     size: Option<u64>,
     asked: Asked,
     out: &mut Vec<u8>,
 ) -> Sent {
-    let size = length(headers).or(size);
+    status_line(status, out);
+    let interim = status.is_informational();
+    let (mut length, mut closes, mut has_date) = (None, false, interim);
+    // One pass over all costs less than to look for each of these.
+    for (name, value) in headers {
+        match name.as_str() {
+            // Written below as it turns out to be. Of several, the first counts.
+            "content-length" => length = length.or(Some(number(value))),
+            "transfer-encoding" => {}
+            "connection" if status == StatusCode::SWITCHING_PROTOCOLS => header(name, value, out),
+            "connection" => closes |= is_close(value),
+            "date" => {
+                has_date = true;
+                header(name, value, out);
+            }
+            _ => header(name, value, out),
+        }
+    }
+    let length = length.flatten();
+    let size = length.or(size);
     let body = if asked.head || framing::has_no_body(status) || status == StatusCode::RESET_CONTENT
     {
         Body::Nothing
@@ -62,20 +81,9 @@ pub fn response_head(
             None => Body::Chunked,
         }
     };
-    let keep_alive = asked.keep_alive && body != Body::Close && !closes(headers);
-
-    status_line(status, out);
-    for (name, value) in headers {
-        if name != CONTENT_LENGTH && name != TRANSFER_ENCODING && name != CONNECTION {
-            header(name, value, out);
-        }
-    }
-    if status == StatusCode::SWITCHING_PROTOCOLS {
-        for value in headers.get_all(CONNECTION) {
-            header(&CONNECTION, value, out);
-        }
-    } else if !status.is_informational() {
-        if !asked.keep_alive || !keep_alive {
+    let keep_alive = asked.keep_alive && body != Body::Close && !closes;
+    if !interim {
+        if !keep_alive {
             out.extend_from_slice(b"connection: close\r\n");
         } else if asked.version == Version::HTTP_10 {
             out.extend_from_slice(b"connection: keep-alive\r\n");
@@ -87,10 +95,10 @@ pub fn response_head(
         Body::Close => {}
         Body::Nothing => match size {
             _ if status == StatusCode::RESET_CONTENT => content_length(0, out),
-            _ if status == StatusCode::NO_CONTENT || status.is_informational() => {}
+            _ if status == StatusCode::NO_CONTENT || interim => {}
             // What a body would have here, if it had been asked for or had changed. That of a 304 is not known.
             _ if status == StatusCode::NOT_MODIFIED => {
-                length(headers)
+                length
                     .into_iter()
                     .for_each(|size| content_length(size, out));
             }
@@ -98,13 +106,32 @@ pub fn response_head(
             None => {}
         },
     }
-    if !status.is_informational() && !headers.contains_key(DATE) {
-        out.extend_from_slice(b"date: ");
-        out.extend_from_slice(&date::now());
-        out.extend_from_slice(b"\r\n");
+    match has_date {
+        true => out.extend_from_slice(b"\r\n"),
+        false => {
+            // With the empty line that ends the head.
+            let mut line = *b"date:                              \r\n\r\n";
+            line[6..6 + date::LENGTH].copy_from_slice(&date::now());
+            out.extend_from_slice(&line);
+        }
+    }
+    Sent { body, keep_alive }
+}
+
+/// Writes the head of a response behind which the connection is no longer one of HTTP.
+pub(super) fn upgrade_head(status: StatusCode, headers: &HeaderMap, out: &mut Vec<u8>) {
+    status_line(status, out);
+    for (name, value) in headers {
+        // It has no body. And of a tunnel there is nothing to be said of the connection.
+        let is_of_connection = name == CONNECTION && status != StatusCode::SWITCHING_PROTOCOLS;
+        if name != CONTENT_LENGTH && name != TRANSFER_ENCODING && !is_of_connection {
+            header(name, value, out);
+        }
+    }
+    if status == StatusCode::SWITCHING_PROTOCOLS && !headers.contains_key(CONNECTION) {
+        out.extend_from_slice(b"connection: upgrade\r\n");
     }
     out.extend_from_slice(b"\r\n");
-    Sent { body, keep_alive }
 }
 
 /// Tells a client to go on with its body.
@@ -136,24 +163,25 @@ fn content_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The length that the headers tell of, if it is one.
-fn length(headers: &HeaderMap) -> Option<u64> {
-    let value = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+/// What a `Content-Length` says, if it is a number.
+fn number(value: &HeaderValue) -> Option<u64> {
+    let value = value.to_str().ok()?;
     match value.bytes().all(|byte| byte.is_ascii_digit()) {
         true => value.parse().ok(),
         false => None,
     }
 }
 
-fn closes(headers: &HeaderMap) -> bool {
-    headers.get_all(CONNECTION).iter().any(|value| {
-        let mut options = value.as_bytes().split(|&byte| byte == b',');
-        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
-    })
+/// Whether a `Connection` says so.
+fn is_close(value: &HeaderValue) -> bool {
+    let mut options = value.as_bytes().split(|&byte| byte == b',');
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::DATE;
+
     use super::*;
 
     const GET: Asked = Asked {
@@ -264,7 +292,7 @@ mod tests {
                     Some(0),
                     false,
                 ),
-                "HTTP/1.1 101 Switching Protocols|upgrade: websocket|connection: upgrade",
+                "HTTP/1.1 101 Switching Protocols|connection: upgrade|upgrade: websocket",
                 Body::Nothing,
             ),
             (

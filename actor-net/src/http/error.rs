@@ -23,7 +23,7 @@ pub enum BadMessage {
     FirstLine,
     /// The method is longer than [the limit](super::Limits::method).
     MethodTooLong,
-    /// A method that a server which is no proxy has no use for: `CONNECT`.
+    /// A method that a server which is no proxy has no use for: `CONNECT`, unless it is [let in](super::Limits::connect).
     MethodNotImplemented,
     /// The target is longer than [the limit](super::Limits::target).
     TargetTooLong,
@@ -52,13 +52,18 @@ pub enum BadMessage {
     RepeatedHost,
     /// `Host` is no host with a port, or the target has none.
     Host,
-    /// `Connection` names a header that is not its to name.
+    /// `Connection` is no list of names, or names a header that is not for the connection alone: `Content-Length`,
+    /// `Transfer-Encoding` or `Host`. A proxy that took it at its word would take away what says where the message
+    /// ends or whom it is for. To name `TE` is no fault: RFC 9110, section 10.1.4, has whoever sends a `TE` do so,
+    /// and like any header that is named it is taken out.
     Connection,
     /// `Expect` is for something other than `100-continue`.
     Expectation,
     /// `Content-Length` is no number.
     ContentLength,
-    /// There is more than one `Content-Length`, be they equal or not.
+    /// There is more than one `Content-Length`, be they equal or not, in a request or a response. RFC 9110,
+    /// section 8.6, leaves it to the recipient to refuse equal ones or to take them for one. They are refused,
+    /// since whoever has written two may have joined two messages, and to lose the connection is a small price.
     RepeatedContentLength,
     /// There is a `Content-Length` beside a `Transfer-Encoding`.
     TwoLengths,
@@ -70,9 +75,14 @@ pub enum BadMessage {
     CodingNotImplemented,
     /// The body is longer than [the limit](super::Limits::body).
     BodyTooLong,
+    /// A request for a tunnel (`CONNECT`) with a body, which it cannot have.
+    TunnelWithBody,
     /// The size of a chunk is not written as sizes are.
     ChunkSize,
-    /// What follows the size of a chunk is no extension, or is too long for one line.
+    /// What follows the size of a chunk is no extension, or [too long](super::Limits::chunk_extension). Blanks
+    /// around its `;` and `=` are not taken (in front of the first `;` they are a fault of the
+    /// [size](Self::ChunkSize)): RFC 9112, section 7.1.1, has recipients tolerate them, but programs have disagreed
+    /// on where such a line ends, and no known client sends any.
     ChunkExtension,
     /// The extensions of all chunks together are too long.
     ChunkExtensionsTooLong,
@@ -108,6 +118,7 @@ impl BadMessage {
             | TwoLengths
             | TransferEncoding
             | TransferEncodingTooNew
+            | TunnelWithBody
             | ChunkSize
             | ChunkExtension
             | ChunkEnd => StatusCode::BAD_REQUEST,
@@ -154,6 +165,7 @@ impl fmt::Display for BadMessage {
             TransferEncodingTooNew => "the version has no codings of the body",
             CodingNotImplemented => "the coding of the body is unknown",
             BodyTooLong => "the body is too long",
+            TunnelWithBody => "a request for a tunnel has a body",
             ChunkSize => "the size of a chunk is malformed",
             ChunkExtension => "the extension of a chunk is malformed",
             ChunkExtensionsTooLong => "the extensions of the chunks are too long",

@@ -5,11 +5,11 @@
 //! RFC 9112 says which of them to take.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Method, Request, Response, StatusCode, Version};
 
+use super::class::is_name;
 use super::error::BadMessage;
 
 /// Where a body ends.
@@ -34,27 +34,102 @@ pub struct Framing {
     pub expects_continue: bool,
 }
 
-/// Looks at a request's head. What its `Connection` header names, which is for this connection alone, is taken
-/// out, save for what an upgrade is asked for by.
+/// What the headers of a message say of its end and its connection, noted while they are read. To look them up
+/// in the map costs more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Notes {
+    length: Option<Result<u64, BadMessage>>,
+    /// `Transfer-Encoding`.
+    coding: Option<Result<(), BadMessage>>,
+    /// Whether there is a `Connection`.
+    connection: bool,
+    /// Whether there is an `Expect`, and one that is known.
+    expects: Option<Result<(), BadMessage>>,
+}
+
+impl Notes {
+    /// Takes note of a header.
+    #[inline]
+    pub(super) fn note(&mut self, name: &str, value: &[u8]) {
+        match name {
+            "content-length" => {
+                self.length = Some(match self.length {
+                    None => number(value),
+                    // Equal ones too, in requests and responses: `BadMessage` says why.
+                    Some(_) => Err(BadMessage::RepeatedContentLength),
+                });
+            }
+            "transfer-encoding" => {
+                self.coding = Some(match self.coding {
+                    None => chunked(value),
+                    Some(_) => Err(BadMessage::TransferEncoding),
+                });
+            }
+            "connection" => self.connection = true,
+            "expect" => {
+                self.expects = Some(match self.expects {
+                    None if value.eq_ignore_ascii_case(b"100-continue") => Ok(()),
+                    _ => Err(BadMessage::Expectation),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn of(headers: &HeaderMap) -> Self {
+        let mut notes = Notes::default();
+        for (name, value) in headers {
+            notes.note(name.as_str(), value.as_bytes());
+        }
+        notes
+    }
+
+    /// The end that the headers tell of.
+    #[inline]
+    fn end(&self, version: Version) -> Result<Option<BodyEnd>, BadMessage> {
+        match (self.coding, self.length) {
+            (None, None) => Ok(None),
+            (None, Some(length)) => Ok(Some(BodyEnd::Length(length?))),
+            (Some(_), Some(_)) => Err(BadMessage::TwoLengths),
+            (Some(_), None) if version == Version::HTTP_10 => {
+                Err(BadMessage::TransferEncodingTooNew)
+            }
+            (Some(coding), None) => coding.map(|()| Some(BodyEnd::Chunked)),
+        }
+    }
+
+    /// Whether the connection stays open. Takes out the headers that are for it alone.
+    #[inline]
+    fn keeps(&self, headers: &mut HeaderMap, version: Version) -> Result<bool, BadMessage> {
+        match self.connection {
+            true => connection(headers, version),
+            false => Ok(version != Version::HTTP_10),
+        }
+    }
+}
+
+/// Looks at a request's head, of which the notes are. What its `Connection` header names, which is for this
+/// connection alone, is taken out, save for what an upgrade is asked for by.
 #[inline]
-pub fn of_request(request: &mut Request<()>, max_body: u64) -> Result<Framing, BadMessage> {
+pub(super) fn of_request<T>(
+    request: &mut Request<T>,
+    notes: &Notes,
+    max_body: u64,
+) -> Result<Framing, BadMessage> {
     let version = request.version();
-    let headers = request.headers_mut();
-    let body = match explicit(headers, version)? {
+    let is_tunnel = request.method() == Method::CONNECT;
+    let body = match notes.end(version)? {
+        // What follows belongs to the tunnel, or to the next request: it has no body to tell apart.
+        Some(_) if is_tunnel => return Err(BadMessage::TunnelWithBody),
         Some(BodyEnd::Length(length)) if length > max_body => return Err(BadMessage::BodyTooLong),
         Some(end) => end,
         None => BodyEnd::Length(0),
     };
-    let keep_alive = connection(headers, version)?;
-    let mut expectations = headers.get_all(EXPECT).iter();
-    let expects = match expectations.next() {
+    let keep_alive = notes.keeps(request.headers_mut(), version)?;
+    let expects = match notes.expects {
         None => false,
-        Some(value) if value.as_bytes().eq_ignore_ascii_case(b"100-continue") => true,
-        Some(_) => return Err(BadMessage::Expectation),
+        Some(known) => known.map(|()| true)?,
     };
-    if expectations.next().is_some() {
-        return Err(BadMessage::Expectation);
-    }
     Ok(Framing {
         body,
         keep_alive,
@@ -70,8 +145,9 @@ pub fn of_response(
 ) -> Result<(BodyEnd, bool), BadMessage> {
     let (version, status) = (response.version(), response.status());
     let headers = response.headers_mut();
-    let explicit = explicit(headers, version)?;
-    let keep_alive = connection(headers, version)?;
+    let notes = Notes::of(headers);
+    let explicit = notes.end(version)?;
+    let keep_alive = notes.keeps(headers, version)?;
     let body = if method == Method::HEAD || has_no_body(status) {
         BodyEnd::Length(0)
     } else if method == Method::CONNECT && status.is_success() {
@@ -89,34 +165,8 @@ pub(super) fn has_no_body(status: StatusCode) -> bool {
         || status == StatusCode::NOT_MODIFIED
 }
 
-/// The end that the headers tell of.
-fn explicit(headers: &HeaderMap, version: Version) -> Result<Option<BodyEnd>, BadMessage> {
-    let length = headers.get(CONTENT_LENGTH);
-    match headers.get(TRANSFER_ENCODING) {
-        None => match length {
-            None => Ok(None),
-            Some(length) => {
-                if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
-                    return Err(BadMessage::RepeatedContentLength);
-                }
-                Ok(Some(BodyEnd::Length(number(length)?)))
-            }
-        },
-        Some(_) if length.is_some() => Err(BadMessage::TwoLengths),
-        Some(_) if version == Version::HTTP_10 => Err(BadMessage::TransferEncodingTooNew),
-        Some(coding) => {
-            if headers.get_all(TRANSFER_ENCODING).iter().nth(1).is_some() {
-                return Err(BadMessage::TransferEncoding);
-            }
-            chunked(coding)?;
-            Ok(Some(BodyEnd::Chunked))
-        }
-    }
-}
-
 /// Digits and nothing else.
-fn number(value: &HeaderValue) -> Result<u64, BadMessage> {
-    let digits = value.as_bytes();
+fn number(digits: &[u8]) -> Result<u64, BadMessage> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(BadMessage::ContentLength);
     }
@@ -127,8 +177,7 @@ fn number(value: &HeaderValue) -> Result<u64, BadMessage> {
 }
 
 /// The one coding that is known here.
-fn chunked(codings: &HeaderValue) -> Result<(), BadMessage> {
-    let value = codings.as_bytes();
+fn chunked(value: &[u8]) -> Result<(), BadMessage> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(());
     }
@@ -147,15 +196,8 @@ fn chunked(codings: &HeaderValue) -> Result<(), BadMessage> {
     }
 }
 
-fn is_name(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|&byte| super::scan::is_token(byte))
-}
-
-/// Whether the connection stays open. Takes out the headers that are for it alone.
+/// What `Connection` says.
 fn connection(headers: &mut HeaderMap, version: Version) -> Result<bool, BadMessage> {
-    if !headers.contains_key(CONNECTION) {
-        return Ok(version != Version::HTTP_10);
-    }
     let (mut close, mut keep) = (false, false);
     let mut named: Vec<HeaderName> = Vec::new();
     for value in headers.get_all(CONNECTION) {

@@ -1,21 +1,23 @@
 //! The body of a request that is still to come.
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actor_core::reactor::{Direction, Source};
+use actor_core::__private::Poller;
+use actor_core::reactor::Direction;
 use actor_core::{TimedOut, time};
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
-use rustix::net::RecvFlags;
 
+use super::conn::Conn;
 use super::encode::CONTINUE;
 use super::framing::{BodyEnd, Framing};
 use super::limits::Limits;
 use super::reader::{Event, RequestReader};
-use super::wire;
+use super::stream::Stream;
 
 /// What a connection reads from: lent to the body of the current request while that is read.
 #[derive(Debug, Default)]
@@ -38,12 +40,72 @@ pub(super) enum Outcome {
     Lost,
 }
 
-/// Where a body leaves what it was lent.
-pub(super) type Returns = Arc<Mutex<Option<(Input, Outcome)>>>;
+/// A part of a body, in its order.
+#[cfg(feature = "tower")]
+#[derive(Debug)]
+pub(super) enum Piece {
+    Data(Bytes),
+    /// What comes behind the data.
+    End(HeaderMap),
+}
+
+/// Whether taking a body apart waits for more of it.
+#[derive(Clone, Copy)]
+enum Patience<'a> {
+    None,
+    Full,
+    /// Until the caller is woken for something else.
+    #[cfg_attr(
+        not(feature = "tower"),
+        expect(dead_code, reason = "nobody else waits so")
+    )]
+    UntilWoken(&'a Poller<'a>),
+}
+
+/// What a connection and the body of its current request have in common.
+#[derive(Debug, Default)]
+pub(super) struct Loan {
+    /// Where the body leaves what it was lent.
+    back: Mutex<Option<(Input, Outcome)>>,
+    /// Whether the client waits to be told to go on. Locked while it is told, so that this is not in the middle of
+    /// an answer.
+    waits: Mutex<bool>,
+}
+
+impl Loan {
+    pub(super) fn take_back(&self) -> Option<(Input, Outcome)> {
+        self.back.lock().take()
+    }
+
+    /// Whether the client is to be told to go on, which is the caller's affair then. After this nobody else does.
+    pub(super) fn is_to_be_told(&self) -> bool {
+        mem::take(&mut *self.waits.lock())
+    }
+
+    /// Tells the client to go on, if it waits for that. Does not wait: where there is no room, the client has still to
+    /// read what it was sent before.
+    fn tell(&self, stream: &Stream) -> io::Result<()> {
+        let mut waits = self.waits.lock();
+        if !*waits {
+            return Ok(());
+        }
+        match stream.try_send(CONTINUE) {
+            Ok(count) if count == CONTINUE.len() => {
+                *waits = false;
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+pub(super) type Returns = Arc<Loan>;
 
 /// See the [module](self).
 pub(super) struct Incoming {
-    source: Arc<Source>,
+    conn: Arc<Conn>,
     limits: Arc<Limits>,
     /// Until it is given back.
     input: Option<Input>,
@@ -52,8 +114,6 @@ pub(super) struct Incoming {
     data: Bytes,
     /// How much is left, where that was said in advance.
     left: Option<u64>,
-    /// Whether the client waits to be told to go on.
-    tell: bool,
     /// When the first of it was waited for, and how much has come since.
     since: Option<Instant>,
     count: u64,
@@ -63,14 +123,17 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) fn new(
-        source: Arc<Source>,
+        conn: Arc<Conn>,
         limits: Arc<Limits>,
         input: Input,
         framing: Framing,
         returns: Returns,
     ) -> Self {
+        // Who sends the body all the same is told nothing.
+        let waits = framing.expects_continue && input.bytes.is_empty();
+        *returns.waits.lock() = waits;
         Incoming {
-            source,
+            conn,
             limits,
             returns,
             data: Bytes::new(),
@@ -78,8 +141,6 @@ impl Incoming {
                 BodyEnd::Length(length) => Some(length),
                 BodyEnd::Chunked | BodyEnd::Close => None,
             },
-            // Who sends the body all the same is told nothing.
-            tell: framing.expects_continue && input.bytes.is_empty(),
             input: Some(input),
             since: None,
             count: 0,
@@ -109,7 +170,7 @@ impl Incoming {
                 Outcome::Read => return Ok(0),
                 Outcome::Refused(_) | Outcome::Lost => return Err(io::ErrorKind::BrokenPipe.into()),
             }
-            self.advance(true)?;
+            self.advance(Patience::Full)?;
         }
         let count = self.data.len().min(buf.len());
         self.data.copy_to_slice(&mut buf[..count]);
@@ -119,17 +180,35 @@ impl Incoming {
         Ok(count)
     }
 
-    /// Takes the next piece of the body apart, or receives some more; `false` if it would have to wait and
-    /// may not.
-    fn advance(&mut self, wait: bool) -> io::Result<bool> {
+    /// The next piece; `None` if `poller` has been woken before it has come.
+    #[cfg(feature = "tower")]
+    pub(super) fn next(&mut self, poller: &Poller<'_>) -> io::Result<Option<Piece>> {
+        loop {
+            let data = std::mem::take(&mut self.data);
+            if !data.is_empty() {
+                if let Some(left) = &mut self.left {
+                    *left -= data.len() as u64;
+                }
+                return Ok(Some(Piece::Data(data)));
+            }
+            match self.outcome {
+                Outcome::Unread => {}
+                Outcome::Read => return Ok(Some(Piece::End(std::mem::take(&mut self.trailers)))),
+                Outcome::Refused(_) | Outcome::Lost => return Err(io::ErrorKind::BrokenPipe.into()),
+            }
+            if !self.advance(Patience::UntilWoken(poller))? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes the next piece of the body apart, or receives some more; `false` if it would have to wait for longer
+    /// than it may.
+    fn advance(&mut self, patience: Patience<'_>) -> io::Result<bool> {
         let Some(input) = &mut self.input else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        // No head is read here that could take the map.
-        let event = input
-            .reader
-            .next(&mut input.bytes, &mut HeaderMap::new(), &self.limits);
-        match event {
+        match input.reader.body(&mut input.bytes, &self.limits) {
             Ok(Some(Event::Data(data))) => {
                 self.data = data;
                 Ok(true)
@@ -139,9 +218,12 @@ impl Incoming {
                 self.outcome = Outcome::Read;
                 Ok(true)
             }
-            Ok(Some(Event::Head(..))) => Err(self.lose(io::ErrorKind::BrokenPipe.into())),
-            Ok(None) if wait => self.receive().map(|()| true),
-            Ok(None) => Ok(false),
+            Ok(Some(Event::Head(_))) => Err(self.lose(io::ErrorKind::BrokenPipe.into())),
+            Ok(None) => match patience {
+                Patience::None => Ok(false),
+                Patience::Full => self.receive(None),
+                Patience::UntilWoken(poller) => self.receive(Some(poller)),
+            },
             Err(error) => {
                 self.outcome = Outcome::Refused(error.status());
                 Err(io::Error::new(io::ErrorKind::InvalidData, error))
@@ -154,23 +236,34 @@ impl Incoming {
         error
     }
 
-    fn receive(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.tell) {
-            wire::send_all(&self.source, CONTINUE, &self.limits)
-                .map_err(|error| self.lose(error))?;
-        }
+    /// Receives some more; `false` if the caller has been woken before.
+    fn receive(&mut self, poller: Option<&Poller<'_>>) -> io::Result<bool> {
+        let told = self.returns.tell(self.conn.stream());
+        told.map_err(|error| self.lose(error))?;
         let since = *self.since.get_or_insert_with(time::now);
         let rate = self.limits.body_rate.max(1);
         let earned = Duration::from_secs_f64(self.count as f64 / f64::from(rate));
-        let deadline = since.checked_add(self.limits.body_grace + earned);
+        let by_rate = since.checked_add(self.limits.body_grace.saturating_add(earned));
+        // What has come quickly is no credit for a long silence.
+        let by_silence = time::now().checked_add(self.limits.idle_time);
+        let deadline = match (by_rate, by_silence) {
+            (Some(rate), Some(silence)) => Some(rate.min(silence)),
+            (rate, silence) => rate.or(silence),
+        };
         let Some(input) = &mut self.input else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        match receive(&self.source, &mut input.bytes, Wait::Until(deadline)) {
-            Ok(0) => Err(self.lose(io::ErrorKind::UnexpectedEof.into())),
-            Ok(count) => {
+        let stream = self.conn.stream();
+        let received = match poller {
+            None => stream.receive(&mut input.bytes, deadline).map(Some),
+            Some(poller) => receive_unless_woken(stream, &mut input.bytes, deadline, poller),
+        };
+        match received {
+            Ok(None) => Ok(false),
+            Ok(Some(0)) => Err(self.lose(io::ErrorKind::UnexpectedEof.into())),
+            Ok(Some(count)) => {
                 self.count += count as u64;
-                Ok(())
+                Ok(true)
             }
             Err(error) if error.get_ref().is_some_and(|inner| inner.is::<TimedOut>()) => {
                 // The deadline may have been one of the handler's own.
@@ -185,49 +278,39 @@ impl Incoming {
 }
 
 impl Drop for Incoming {
-    /// Gives back what it was lent. What is left of the body is thrown away as far as it has come.
+    /// Gives back what it was lent. What is left of the body is thrown away as far as it has come; not after a
+    /// panic, which ends the connection.
     fn drop(&mut self) {
         while let Outcome::Unread = self.outcome {
             // Who waits to be told to go on is not told, and may send either the body or another request.
-            if self.tell || !matches!(self.advance(false), Ok(true)) {
+            if std::thread::panicking()
+                || *self.returns.waits.lock()
+                || !matches!(self.advance(Patience::None), Ok(true))
+            {
                 break;
             }
         }
         let outcome = std::mem::replace(&mut self.outcome, Outcome::Lost);
         if let Some(input) = self.input.take() {
-            *self.returns.lock() = Some((input, outcome));
+            *self.returns.back.lock() = Some((input, outcome));
         }
     }
 }
 
-/// Whether a receive waits.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Wait {
-    No,
-    Until(Option<Instant>),
-}
-
-/// How much room there is to receive into.
-const ROOM: usize = 16 * 1024;
-
-/// Receives what there is, behind what is in the buffer.
-pub(super) fn receive(source: &Source, buffer: &mut BytesMut, wait: Wait) -> io::Result<usize> {
-    buffer.reserve(ROOM);
-    let room = buffer.spare_capacity_mut().len();
-    let count = {
-        let operation = |fd: std::os::fd::BorrowedFd<'_>| {
-            let spare = buffer.spare_capacity_mut();
-            let ((received, _), _) = rustix::net::recv(fd, spare, RecvFlags::empty())?;
-            Ok(received.len())
-        };
-        match wait {
-            Wait::No => source.try_io_stream(Direction::Read, room, operation)?,
-            Wait::Until(deadline) => {
-                source.io_stream(Direction::Read, deadline, room, operation)?
-            }
+/// Receives, unless the caller is woken before there is anything.
+fn receive_unless_woken(
+    stream: &Stream,
+    buffer: &mut BytesMut,
+    deadline: Option<Instant>,
+    poller: &Poller<'_>,
+) -> io::Result<Option<usize>> {
+    loop {
+        match stream.try_receive(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            received => return received.map(Some),
         }
-    };
-    // SAFETY: `recv` has just initialised so many bytes of the spare room, from its beginning on.
-    unsafe { buffer.advance_mut(count) };
-    Ok(count)
+        if poller.wait_or_ready(stream.source(), Direction::Read, deadline)? {
+            return Ok(None);
+        }
+    }
 }

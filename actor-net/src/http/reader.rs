@@ -8,13 +8,14 @@ use super::error::BadMessage;
 use super::framing::{self, BodyEnd, Framing};
 use super::head;
 use super::limits::Limits;
-use super::scan::{FirstLine, HeadScan};
+use super::raw::RawHead;
+use super::scan::HeadScan;
 
 /// What comes next on a connection. After a head comes its body, which may have no data but has an end.
 #[derive(Debug)]
 pub enum Event {
-    /// The head of a request.
-    Head(Request<()>, Framing),
+    /// The head of a request, which the request given has been filled with.
+    Head(Framing),
     /// Some of its body; never empty.
     Data(Bytes),
     /// The end of its body, with the trailers.
@@ -49,31 +50,49 @@ impl Default for State {
 
 impl RequestReader {
     /// Takes what comes next off the front of the input, without a copy; `None` if more is to come for that. What
-    /// is not taken is to be given again. `spare` is an empty map whose memory the next head takes.
+    /// is not taken is to be given again. `request` is filled with the next head, save for its body and extensions;
+    /// its headers are to be empty, and their memory is used. So nothing large is handed from one to the next.
     ///
     /// After an error it stays with it: where the next request would begin is not known.
     #[inline]
-    pub fn next(
+    pub fn next<T>(
         &mut self,
         input: &mut BytesMut,
-        spare: &mut HeaderMap,
+        request: &mut Request<T>,
+        limits: &Limits,
+    ) -> Result<Option<Event>, BadMessage> {
+        let State::Head(scan) = &mut self.state else {
+            return self.body(input, limits);
+        };
+        match Self::head(scan, input, request, limits) {
+            Ok(Some(framing)) => {
+                self.state = match framing.body {
+                    BodyEnd::Chunked => State::Chunked(Box::default()),
+                    BodyEnd::Length(length) => State::Length(length),
+                    // No request's does.
+                    BodyEnd::Close => State::Over,
+                };
+                self.last = !framing.keep_alive;
+                Ok(Some(Event::Head(framing)))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => {
+                request.headers_mut().clear();
+                self.state = State::Failed(error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes what comes next of the body of the current request, as [`next`](Self::next) does; `None` also if
+    /// there is no current request.
+    pub(super) fn body(
+        &mut self,
+        input: &mut BytesMut,
         limits: &Limits,
     ) -> Result<Option<Event>, BadMessage> {
         let event = match &mut self.state {
-            State::Head(scan) => match Self::head(scan, input, spare, limits) {
-                Ok(Some((request, framing))) => {
-                    self.state = match framing.body {
-                        BodyEnd::Chunked => State::Chunked(Box::default()),
-                        BodyEnd::Length(length) => State::Length(length),
-                        // No request's does.
-                        BodyEnd::Close => State::Over,
-                    };
-                    self.last = !framing.keep_alive;
-                    Ok(Some(Event::Head(request, framing)))
-                }
-                Ok(None) => Ok(None),
-                Err(error) => Err(error),
-            },
+            State::Head(_) | State::Over => Ok(None),
             State::Length(0) => {
                 self.end_body();
                 Ok(Some(Event::End(HeaderMap::new())))
@@ -94,7 +113,6 @@ impl RequestReader {
                 }
                 other => other,
             },
-            State::Over => Ok(None),
             State::Failed(error) => Err(*error),
         };
         if let Err(error) = event {
@@ -103,10 +121,28 @@ impl RequestReader {
         event
     }
 
+    /// Shows the next head to `look` where it is, if it has come in one piece and is plain: one of HTTP/1.1, of no
+    /// body, whose connection stays open. What `look` gives something for is taken off the input; anything else is
+    /// for [`next`](Self::next).
+    #[inline]
+    pub fn show<R>(
+        &mut self,
+        input: &mut BytesMut,
+        limits: &Limits,
+        look: impl FnOnce(&RawHead<'_>) -> Option<R>,
+    ) -> Option<R> {
+        let State::Head(scan) = &self.state else {
+            return None;
+        };
+        let (seen, end) = head::show_request(scan, input, limits, look)?;
+        input.advance(end);
+        Some(seen)
+    }
+
     /// Takes the whole body of the current request, where its length was said in advance and all of it has come;
     /// its end comes as no event then.
     #[inline]
-    pub(super) fn whole_body(&mut self, input: &mut BytesMut) -> Option<Bytes> {
+    pub fn whole_body(&mut self, input: &mut BytesMut) -> Option<Bytes> {
         let State::Length(length) = self.state else {
             return None;
         };
@@ -124,6 +160,14 @@ impl RequestReader {
     /// Whether it is between two requests, or before the first.
     pub fn is_idle(&self) -> bool {
         matches!(self.state, State::Head(_))
+    }
+
+    /// Whether it is in the middle of something, of which more may be on its way.
+    pub(super) fn is_amid(&self) -> bool {
+        matches!(
+            self.state,
+            State::Length(1..) | State::Chunked(_) | State::Failed(_)
+        )
     }
 
     /// Whether no more requests come from this.
@@ -148,20 +192,17 @@ impl RequestReader {
     }
 
     #[inline]
-    fn head(
+    fn head<T>(
         scan: &mut HeadScan,
         input: &mut BytesMut,
-        spare: &mut HeaderMap,
+        request: &mut Request<T>,
         limits: &Limits,
-    ) -> Result<Option<(Request<()>, Framing)>, BadMessage> {
-        let Some(extent) = scan.find(input, FirstLine::Request, limits)? else {
-            return Ok(None);
-        };
-        let mut bytes = input.split_to(extent.end);
-        bytes.advance(extent.begin);
-        let mut request = head::request(&bytes.freeze(), extent.headers, std::mem::take(spare))?;
-        let framing = framing::of_request(&mut request, limits.body)?;
-        Ok(Some((request, framing)))
+    ) -> Result<Option<Framing>, BadMessage> {
+        debug_assert!(request.headers().is_empty());
+        match head::take_request(scan, input, request, limits)? {
+            Some(notes) => framing::of_request(request, &notes, limits.body).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn chunk(

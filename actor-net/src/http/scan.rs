@@ -7,6 +7,7 @@
 
 use memchr::memchr;
 
+use super::class::is_token;
 use super::error::BadMessage;
 use super::limits::Limits;
 
@@ -42,8 +43,13 @@ pub struct HeadScan {
 }
 
 impl HeadScan {
-    /// Goes on with the search, in all that has come of the head so far. `None` if its end has not.
+    /// Whether nothing has been looked at yet.
     #[inline]
+    pub(super) fn is_new(&self) -> bool {
+        self.searched == 0
+    }
+
+    /// Goes on with the search, in all that has come of the head so far. `None` if its end has not.
     pub fn find(
         &mut self,
         input: &[u8],
@@ -144,7 +150,10 @@ impl FirstLine {
         if self == FirstLine::Status {
             return check_header(line, limits);
         }
-        let method = line.iter().take(limits.method + 1).position(|&b| b == b' ');
+        let method = line
+            .iter()
+            .take(limits.method.saturating_add(1))
+            .position(|&b| b == b' ');
         let Some(method) = method else {
             return match line.len() > limits.method {
                 true => Err(BadMessage::MethodTooLong),
@@ -156,7 +165,7 @@ impl FirstLine {
             return Err(BadMessage::TargetTooLong);
         }
         // With the blank and the version behind it.
-        if target.len() > limits.target + VERSION + 1 {
+        if target.len() > limits.target.saturating_add(VERSION + 1) {
             return Err(BadMessage::FirstLine);
         }
         Ok(())
@@ -189,12 +198,7 @@ impl FirstLine {
 }
 
 /// The length of a version.
-const VERSION: usize = 8;
-
-/// Whether a byte is one of those that names are made of.
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
+pub(super) const VERSION: usize = 8;
 
 #[cfg(test)]
 mod tests {

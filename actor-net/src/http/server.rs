@@ -3,15 +3,20 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use actor_io::ToAddrs;
 use http::Request;
 
 use super::body::Body;
-use super::conn::{Common, Handle};
+use super::conn::{Handle, Http};
 use super::limits::Limits;
+use super::raw::{RawAnswer, RawHead, Shortcut};
 use super::response::IntoResponse;
 use crate::server::builder::Settings;
+use crate::server::connections::Connections;
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
 use crate::{Server, ServerHandle};
 
 /// A server of HTTP/1.1 and 1.0.
@@ -22,10 +27,12 @@ use crate::{Server, ServerHandle};
 /// as an actor's handler does: it may read the request's [body](Body), ask other tasklets and actors, sleep and
 /// call other services, and meanwhile other connections are served. The requests of one connection are
 /// handled one after the other, in the order in which they have come, and answered in it; answers to
-/// requests that came together go out together. One that waits therefore holds up those behind it on its
-/// connection, and those before it that have not gone out yet.
+/// requests that came together go out together, or when the first handler waits. One that waits therefore holds
+/// up those behind it on its connection, and nobody else.
 ///
-/// A handler that panics is answered for with status 500, and its connection is closed. A kill closes it.
+/// A handler that panics is answered for with status 500, and its connection is closed. A kill closes it. What it has
+/// left in [tasklet-locals](actor_core::tasklet_local) is gone when its request has been answered; a tasklet
+/// that it has spawned goes on.
 ///
 /// # Connections
 ///
@@ -38,7 +45,8 @@ use crate::{Server, ServerHandle};
 /// # Stopping
 ///
 /// As [there](Server#stopping): no connections are accepted any more, idle ones are closed, and requests that are
-/// being handled are answered, with `Connection: close`.
+/// being handled are answered, with `Connection: close`. Handlers see it
+/// ([`is_stopping`](actor_core::Tasklet::is_stopping)).
 ///
 /// ```no_run
 /// use actor_net::http::{Body, HttpServer, IntoResponse, Method, Request, StatusCode};
@@ -56,6 +64,9 @@ use crate::{Server, ServerHandle};
 pub struct HttpServer {
     server: Server,
     limits: Limits,
+    shortcut: Option<Shortcut>,
+    #[cfg(feature = "tls")]
+    tls: Option<ServerTls>,
 }
 
 impl HttpServer {
@@ -105,6 +116,9 @@ impl HttpServer {
         HttpServer {
             server,
             limits: Limits::default(),
+            shortcut: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -118,6 +132,61 @@ impl HttpServer {
     /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Has `shortcut` look at requests before the handler does, and answer those it likes, for answers that are given
+    /// very often and cost little: the rest of what a request costs is then less by half or more. What it gives
+    /// nothing for goes on to the handler, as if it had not been looked at, which costs such a request a few per
+    /// cent more.
+    ///
+    /// It is shown the [head](RawHead) where it has been received, before there is a [`Request`] with a URI and a map of
+    /// headers. It is shown plain requests alone: those of HTTP/1.1 without a body, whose connection stays open
+    /// behind them, and whose head has come in one piece. So it cannot count on being asked; the handler must know
+    /// the same answers.
+    ///
+    /// It runs as a handler does, and may wait. Its panics are answered for in the same way.
+    ///
+    /// ```
+    /// use actor_net::http::{Bytes, HttpServer, RawAnswer, RawHead, StatusCode};
+    ///
+    /// fn shortcut(head: &RawHead<'_>) -> Option<RawAnswer> {
+    ///     (head.method() == b"GET" && head.target() == b"/health").then(|| RawAnswer {
+    ///         status: StatusCode::OK,
+    ///         headers: &[],
+    ///         body: Bytes::from_static(b"ok"),
+    ///     })
+    /// }
+    ///
+    /// let server = HttpServer::bind("127.0.0.1:0").unwrap().shortcut(shortcut);
+    /// ```
+    pub fn shortcut(
+        mut self,
+        shortcut: impl Fn(&RawHead<'_>) -> Option<RawAnswer> + Send + Sync + 'static,
+    ) -> Self {
+        self.shortcut = Some(Box::new(shortcut));
+        self
+    }
+
+    /// Has the connections be encrypted (HTTPS). Keep a clone of `tls` where certificates are to be exchanged
+    /// later. Whatever protocols it names, `http/1.1` and `http/1.0` alone are agreed upon (ALPN), and clients that offer only
+    /// others are refused.
+    ///
+    /// A connection that is idle, or in the middle of its handshake, holds no stack. Handshakes have the time that `tls`
+    /// gives them, and [take turns](crate::tls::ServerTlsBuilder::handshakes).
+    ///
+    /// ```
+    /// use actor_net::http::HttpServer;
+    /// use actor_net::tls::{Identity, ServerTls};
+    ///
+    /// fn bind() -> std::io::Result<HttpServer> {
+    ///     let tls = ServerTls::new(Identity::from_files("chain.pem", "key.pem")?)?;
+    ///     Ok(HttpServer::bind("[::]:443")?.tls(tls))
+    /// }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -153,8 +222,8 @@ impl HttpServer {
         H: Fn(Request<Body>) -> R + Send + Sync + 'static,
         R: IntoResponse + 'static,
     {
-        let service = service(handler, self.limits);
-        self.server.run_as(service, Default::default())
+        let (server, service) = self.service(handler);
+        server.run_as(service, Default::default())
     }
 
     /// Serves in a tasklet of its own, a child of the current one: see [`Server::spawn`].
@@ -185,17 +254,27 @@ impl HttpServer {
         H: Fn(Request<Body>) -> R + Send + Sync + 'static,
         R: IntoResponse + 'static,
     {
-        let service = service(handler, self.limits);
-        self.server.spawn_as(service)
+        let (server, service) = self.service(handler);
+        server.spawn_as(service)
     }
-}
 
-fn service<H: Handle>(
-    handler: H,
-    limits: Limits,
-) -> impl FnOnce(String, Settings, std::sync::Arc<crate::server::connections::Connections>) -> Common<H>
-{
-    move |name, settings, connections| Common::new(handler, limits, name, settings, connections)
+    /// The server beneath, and what it does.
+    fn service<H: Handle>(
+        self,
+        handler: H,
+    ) -> (
+        Server,
+        impl FnOnce(String, Settings, Arc<Connections>) -> Http,
+    ) {
+        let service = move |name, settings, connections| {
+            let (shortcut, limits) = (self.shortcut, self.limits);
+            let http = Http::new(handler, shortcut, limits, name, settings, connections);
+            #[cfg(feature = "tls")]
+            let http = http.with_tls(self.tls);
+            http
+        };
+        (self.server, service)
+    }
 }
 
 impl fmt::Debug for HttpServer {

@@ -1,17 +1,21 @@
 //! What goes out on a connection: finished answers are gathered, and go out together.
 
-use std::io::{self, Read};
+use std::io;
 
-use actor_core::reactor::{Direction, Source};
-use actor_core::time;
+use actor_core::__private::begin_operation;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
-use rustix::net::SendFlags;
 
+#[cfg(feature = "tower")]
+use super::body::Frames;
 use super::body::{Body, Kind};
 use super::chunk;
 use super::encode::{self, Asked};
+#[cfg(feature = "tower")]
+use super::incoming::Piece;
 use super::limits::Limits;
+use super::raw::RawAnswer;
+use super::stream::Stream;
 
 /// How much is gathered before it is sent.
 const GATHERED: usize = 16 * 1024;
@@ -29,10 +33,14 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// One that gathers in this memory.
-    pub(super) fn new(mut bytes: Vec<u8>) -> Self {
-        bytes.clear();
-        Output { bytes }
+    /// Forgets what has not been sent.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// How much memory it has.
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// What has not been sent.
@@ -41,13 +49,24 @@ impl Output {
     }
 
     /// Sends what has been gathered, waiting for room as long as the limits allow.
-    pub(super) fn flush(&mut self, source: &Source, limits: &Limits) -> io::Result<()> {
-        if self.bytes.is_empty() {
+    pub(super) fn flush(&mut self, stream: &Stream, limits: &Limits) -> io::Result<()> {
+        if self.bytes.is_empty() && !stream.has_unsent() {
             return Ok(());
         }
-        let sent = send_all(source, &self.bytes, limits);
+        let sent = stream.send_all(&self.bytes, false, limits);
         self.bytes.clear();
         sent
+    }
+
+    /// Sends what there is room for, and does not wait. Whether the peer has gone is found out by whoever
+    /// sends the rest, or receives.
+    pub(super) fn try_flush(&mut self, stream: &Stream) {
+        while !self.bytes.is_empty() {
+            match stream.try_send(&self.bytes) {
+                Ok(count @ 1..) => drop(self.bytes.drain(..count)),
+                _ => return,
+            }
+        }
     }
 
     /// Writes an answer, and sends what must not wait. Gives whether the connection stays open, and the headers,
@@ -57,7 +76,7 @@ impl Output {
         &mut self,
         response: Response<Body>,
         asked: Asked,
-        source: &Source,
+        stream: &Stream,
         limits: &Limits,
     ) -> io::Result<(bool, HeaderMap)> {
         let (parts, body) = response.into_parts();
@@ -68,13 +87,37 @@ impl Output {
             asked,
             &mut self.bytes,
         );
-        let whole = self.body(body, sent.body, source, limits)?;
+        let whole = self.body(body, sent.body, stream, limits)?;
         if self.bytes.len() >= GATHERED {
-            self.flush(source, limits)?;
+            self.flush(stream, limits)?;
         }
         let mut headers = parts.headers;
         headers.clear();
         Ok((sent.keep_alive && whole, headers))
+    }
+
+    /// The same for an answer of a shortcut.
+    #[inline]
+    pub(super) fn answer_raw(
+        &mut self,
+        answer: RawAnswer,
+        asked: Asked,
+        stream: &Stream,
+        limits: &Limits,
+    ) -> io::Result<bool> {
+        let headers = answer.headers.iter().map(|(name, value)| (name, value));
+        let size = Some(answer.body.len() as u64);
+        let sent = encode::response_head(answer.status, headers, size, asked, &mut self.bytes);
+        let whole = self.body(answer.body.into(), sent.body, stream, limits)?;
+        if self.bytes.len() >= GATHERED {
+            self.flush(stream, limits)?;
+        }
+        Ok(sent.keep_alive && whole)
+    }
+
+    /// Tells the client to go on with its body. Behind the head of the answer it would be taken for a part of that.
+    pub(super) fn go_on(&mut self) {
+        self.bytes.extend_from_slice(encode::CONTINUE);
     }
 
     /// Writes an answer of the server's own: its status, also in words.
@@ -90,12 +133,23 @@ impl Output {
         }
     }
 
+    /// Writes an answer behind which the connection is no longer one of HTTP, and sends all.
+    pub(super) fn upgrade(
+        &mut self,
+        response: &Response<Body>,
+        stream: &Stream,
+        limits: &Limits,
+    ) -> io::Result<()> {
+        encode::upgrade_head(response.status(), response.headers(), &mut self.bytes);
+        self.flush(stream, limits)
+    }
+
     /// Writes a body; `false` if it was shorter than announced.
     fn body(
         &mut self,
         body: Body,
         announced: encode::Body,
-        source: &Source,
+        stream: &Stream,
         limits: &Limits,
     ) -> io::Result<bool> {
         let mut left = match announced {
@@ -110,16 +164,31 @@ impl Output {
             Kind::Bytes(bytes) => {
                 let bytes = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
                 left -= bytes.len() as u64;
-                self.bytes_of_body(bytes, source, limits)?;
+                self.bytes_of_body(bytes, stream, limits)?;
+            }
+            #[cfg(feature = "tower")]
+            Kind::Frames(mut frames) => {
+                let trailers = self.frames(&mut *frames, &mut left, is_chunked, stream, limits)?;
+                if is_chunked {
+                    chunk::encode_end(&trailers, &mut self.bytes);
+                }
+                frames.finish(&mut || self.flush(stream, limits))?;
+            }
+            // It has a length as well. What is to be encrypted must be read.
+            Kind::Regions(regions) if !stream.is_encrypted() => {
+                left -= regions.send(left, &mut self.bytes, stream, limits)?;
             }
             kind => {
                 let mut body = Body(kind);
                 let mut piece = vec![0; PIECE];
                 while left > 0 {
                     let room = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
-                    // The reader may take its time.
-                    self.flush(source, limits)?;
-                    let count = match body.read(&mut piece[..room]) {
+                    if body.may_wait() || self.bytes.len() >= GATHERED {
+                        self.flush(stream, limits)?;
+                    }
+                    // There need not be a wait in all this, for the others' turn and for kills.
+                    begin_operation()?;
+                    let count = match body.read_for(&mut piece[..room], stream.source()) {
                         Ok(count) => count,
                         Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                         Err(error) => return Err(error),
@@ -135,7 +204,7 @@ impl Output {
                     }
                 }
                 if is_chunked {
-                    chunk::encode_end(&HeaderMap::new(), &mut self.bytes);
+                    chunk::encode_end(&body.take_trailers(), &mut self.bytes);
                 }
             }
         }
@@ -152,46 +221,54 @@ impl Output {
         Ok(true)
     }
 
-    fn bytes_of_body(&mut self, bytes: &[u8], source: &Source, limits: &Limits) -> io::Result<()> {
+    /// Writes a body that comes in pieces, at most `left` bytes; gives what comes behind them.
+    #[cfg(feature = "tower")]
+    fn frames(
+        &mut self,
+        frames: &mut dyn Frames,
+        left: &mut u64,
+        is_chunked: bool,
+        stream: &Stream,
+        limits: &Limits,
+    ) -> io::Result<HeaderMap> {
+        while *left > 0 {
+            let mut data = match frames.next(&mut || self.flush(stream, limits)) {
+                Ok(Piece::Data(data)) => data,
+                Ok(Piece::End(trailers)) => return Ok(trailers),
+                Err(error) => {
+                    // What there was before is not to be lost with it.
+                    self.flush(stream, limits)?;
+                    return Err(error);
+                }
+            };
+            data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            if data.is_empty() {
+                continue;
+            }
+            *left -= data.len() as u64;
+            if is_chunked {
+                chunk::encode_size(data.len(), &mut self.bytes);
+            }
+            self.bytes_of_body(&data, stream, limits)?;
+            if is_chunked {
+                self.bytes.extend_from_slice(b"\r\n");
+            }
+            if self.bytes.len() >= GATHERED {
+                self.flush(stream, limits)?;
+            }
+        }
+        Ok(HeaderMap::new())
+    }
+
+    fn bytes_of_body(&mut self, bytes: &[u8], stream: &Stream, limits: &Limits) -> io::Result<()> {
         if bytes.len() <= COPIED {
             self.bytes.extend_from_slice(bytes);
             return Ok(());
         }
         // The system joins the two.
-        let sent = send_with(source, &self.bytes, limits, SendFlags::MORE);
+        let sent = stream.send_all(&self.bytes, true, limits);
         self.bytes.clear();
         sent?;
-        send_all(source, bytes, limits)
+        stream.send_all(bytes, false, limits)
     }
-}
-
-/// Sends all of it, waiting for room.
-pub(super) fn send_all(source: &Source, bytes: &[u8], limits: &Limits) -> io::Result<()> {
-    send_with(source, bytes, limits, SendFlags::empty())
-}
-
-fn send_with(
-    source: &Source,
-    mut bytes: &[u8],
-    limits: &Limits,
-    flags: SendFlags,
-) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let operation = |fd: std::os::fd::BorrowedFd<'_>| {
-            Ok(rustix::net::send(fd, bytes, flags | SendFlags::NOSIGNAL)?)
-        };
-        let sent = match source.try_io_stream(Direction::Write, bytes.len(), operation) {
-            // Only now is the clock of interest.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let deadline = time::now().checked_add(limits.write_time);
-                source.io_stream(Direction::Write, deadline, bytes.len(), operation)
-            }
-            other => other,
-        };
-        match sent? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            count => bytes = &bytes[count..],
-        }
-    }
-    Ok(())
 }

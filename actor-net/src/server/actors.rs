@@ -20,10 +20,7 @@ use super::Server;
 use super::builder::Settings;
 use crate::codec::Codec;
 use crate::connection::{Connection, ConnectionError, Shared};
-
-/// How many messages, and bytes they were made of, the actor may have to handle before more is read.
-const WINDOW_MESSAGES: usize = 64;
-const WINDOW_BYTES: usize = 64 * 1024;
+use crate::window::Window;
 
 /// What the actor connections of a server have in common.
 pub(super) struct Actors<C, F> {
@@ -78,9 +75,7 @@ where
             codec: self.codec.clone(),
             reader: BufferedReader::new(UntilStopped(stream)),
             addr: &addr,
-            windowed: self.settings.mailbox.is_none(),
-            messages: 0,
-            bytes: 0,
+            window: self.settings.mailbox.is_none().then(Window::default),
         };
         let reason = match input.read_all() {
             // Asked to stop, and not by what belongs to the connection.
@@ -183,11 +178,8 @@ struct Input<'a, C: Codec, A: Handler<C::Item>, R> {
     codec: C,
     reader: BufferedReader<UntilStopped<R>>,
     addr: &'a Addr<A>,
-    /// Whether to wait now and then until the actor has handled what it was sent.
-    windowed: bool,
-    /// What it was sent since.
-    messages: usize,
-    bytes: usize,
+    /// If its mailbox has no bound of its own.
+    window: Option<Window>,
 }
 
 impl<C: Codec, A: Handler<C::Item>, R: ReadOrStop> Input<'_, C, A, R> {
@@ -222,15 +214,9 @@ impl<C: Codec, A: Handler<C::Item>, R: ReadOrStop> Input<'_, C, A, R> {
     }
 
     /// Sends the actor an item that was made of `bytes`; `false` if it takes no more.
-    ///
-    /// If its mailbox has no bound of its own, what one peer can put into it is bounded here: the last of
-    /// a window is a call, which ends when the actor has handled it, and so all before it. Others can
-    /// send to the actor meanwhile; a bound on the mailbox would refuse or delay them as well.
     fn hand_on(&mut self, item: C::Item, bytes: usize) -> Result<bool, ConnectionError> {
-        self.messages += 1;
-        self.bytes += bytes;
-        if self.windowed && (self.messages >= WINDOW_MESSAGES || self.bytes >= WINDOW_BYTES) {
-            (self.messages, self.bytes) = (0, 0);
+        let window = self.window.as_mut();
+        if window.is_some_and(|window| window.ends_with(bytes)) {
             return Ok(self.addr.call(item).is_ok());
         }
         match self.addr.send(item) {

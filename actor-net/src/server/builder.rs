@@ -345,6 +345,8 @@ impl ServerBuilder {
         let socket = Socket::new(Domain::for_address(addr), kind, Some(Protocol::TCP))?;
         socket.set_reuse_address(self.reuse_addr)?;
         socket.set_reuse_port(self.reuse_port)?;
+        // Its connections inherit this.
+        socket.set_tcp_nodelay(self.settings.nodelay)?;
         socket.bind(&addr.into())?;
         socket.listen(self.backlog.try_into().unwrap_or(i32::MAX))?;
         TcpListener::try_from(OwnedFd::from(socket))

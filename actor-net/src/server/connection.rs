@@ -113,7 +113,7 @@ where
     R: Outcome + 'static,
 {
     /// What the connection's tasklet does.
-    fn serve(&self, place: Place, stream: Stream<F>, peer: F::Addr) {
+    fn serve(&self, mut place: Place, stream: Stream<F>, peer: F::Addr) {
         place.occupy();
         if let Err(error) = self.prepare(&stream) {
             // The peer has gone already.
@@ -133,9 +133,6 @@ where
     }
 
     fn prepare(&self, stream: &Stream<F>) -> io::Result<()> {
-        if self.settings.nodelay {
-            stream.socket_ref().set_tcp_nodelay(true)?;
-        }
         if let Some(limit) = self.settings.idle_timeout {
             stream.set_read_timeout(Some(limit))?;
             stream.set_write_timeout(Some(limit))?;
@@ -181,6 +178,30 @@ fn io_error_kind<R: 'static>(result: &R) -> Option<io::ErrorKind> {
     let result = result.downcast_ref::<Result<(), BoxError>>()?;
     let error: &(dyn Error + 'static) = &**result.as_ref().err()?;
     error.downcast_ref::<io::Error>().map(io::Error::kind)
+}
+
+/// The error with which a handler has ended, as it is where its type can be seen, so that the server can tell
+/// what kind it is; else its text.
+#[cfg(any(feature = "http", feature = "tls"))]
+pub(crate) fn failure<R: Outcome + 'static>(result: R) -> Result<(), BoxError> {
+    let mut result = Some(result);
+    let any: &mut dyn Any = &mut result;
+    if let Some(Some(result)) = any
+        .downcast_mut::<Option<io::Result<()>>>()
+        .map(Option::take)
+    {
+        return result.map_err(Into::into);
+    }
+    if let Some(Some(result)) = any
+        .downcast_mut::<Option<Result<(), BoxError>>>()
+        .map(Option::take)
+    {
+        return result;
+    }
+    match result {
+        Some(result) => result.outcome().map_err(Into::into),
+        None => Ok(()),
+    }
 }
 
 /// The tasklets that a handler has spawned. They are killed when this is dropped: when the handler

@@ -1,8 +1,8 @@
 //! The connections that a server has at the moment.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 use actor_core::__private::AnyActor;
 use actor_core::sync::Event;
@@ -22,8 +22,12 @@ pub(crate) struct Connections {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those that have a place.
-    places: Roll<Member>,
+    /// How many have a place.
+    count: usize,
+    /// Those of them that are told one by one.
+    members: Roll<Member>,
+    /// Who tells the others.
+    hosts: Vec<Weak<dyn Host>>,
     phase: Phase,
     /// Nobody is admitted any more.
     closed: bool,
@@ -31,7 +35,7 @@ struct State {
 
 impl State {
     fn is_over(&self) -> bool {
-        self.closed && self.places.is_empty()
+        self.closed && self.count == 0
     }
 }
 
@@ -48,10 +52,25 @@ enum Member {
     Lingering(Box<Arc<dyn Lingering>>),
 }
 
-/// A connection whose actor has ended.
-pub(super) trait Lingering: Send + Sync {
+/// A connection that nobody serves any more, and that takes its time to close.
+pub(crate) trait Lingering: Send + Sync {
     /// It is to end at once.
     fn kill(&self);
+}
+
+/// Has connections that are no members by themselves.
+pub(crate) trait Host: Send + Sync {
+    /// They are to end soon.
+    fn stop(self: Arc<Self>);
+
+    /// They are to end at once.
+    fn kill(self: Arc<Self>);
+}
+
+impl fmt::Debug for dyn Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Member {
@@ -67,7 +86,7 @@ impl fmt::Debug for Member {
 
 /// What becomes of tasklets that have got their place and do not run yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
+pub(crate) enum Phase {
     #[default]
     Serving,
     Stopping,
@@ -110,14 +129,20 @@ impl Connections {
     /// A place for one more, unless there are `limit` already.
     pub(crate) fn admit(self: &Arc<Self>, limit: Option<usize>) -> Option<Place> {
         let mut state = self.state.lock();
-        if limit.is_some_and(|limit| state.places.len() >= limit) {
+        if limit.is_some_and(|limit| state.count >= limit) {
             return None;
         }
-        let id = state.places.enter(Member::Nobody);
-        Some(Place {
-            connections: Some(Arc::clone(self)),
-            id,
-        })
+        state.count += 1;
+        drop(state);
+        Some(Place::unnumbered(self))
+    }
+
+    /// Makes a host known, and says what it has missed.
+    #[cfg(feature = "http")]
+    pub(crate) fn host(&self, host: Weak<dyn Host>) -> Phase {
+        let mut state = self.state.lock();
+        state.hosts.push(host);
+        state.phase
     }
 
     /// Whether all are asked to stop.
@@ -125,8 +150,8 @@ impl Connections {
         self.state.lock().phase >= Phase::Stopping
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.state.lock().places.len()
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().count
     }
 
     pub(super) fn count_refused(&self, connections: u64) {
@@ -138,26 +163,33 @@ impl Connections {
     }
 
     /// Asks all to stop, also those that do not run yet. Nobody may be admitted after that.
-    pub(super) fn stop_all(&self) {
+    pub(crate) fn stop_all(&self) {
         self.state.lock().closed = true;
         self.tell_all(Phase::Stopping);
     }
 
     /// Kills all, also those that do not run yet or are still to be admitted.
-    pub(super) fn kill_all(&self) {
+    pub(crate) fn kill_all(&self) {
         self.tell_all(Phase::Killing);
     }
 
     fn tell_all(&self, phase: Phase) {
-        let members: Vec<Member> = {
+        let (members, hosts): (Vec<Member>, _) = {
             let mut state = self.state.lock();
             state.phase = state.phase.max(phase);
             if state.is_over() {
                 self.none_left.set();
             }
-            state.places.iter().cloned().collect()
+            (state.members.iter().cloned().collect(), state.hosts.clone())
         };
         // Not under the lock, which they take when they end.
+        for host in hosts.iter().filter_map(Weak::upgrade) {
+            match phase {
+                Phase::Serving => {}
+                Phase::Stopping => host.stop(),
+                Phase::Killing => host.kill(),
+            }
+        }
         for member in &members {
             phase.tell(member);
         }
@@ -167,8 +199,8 @@ impl Connections {
     pub(crate) fn occupy(&self, place: u32, actor: AnyActor) -> Told {
         let member = Member::Actor(actor);
         let mut state = self.state.lock();
-        if let Member::Nobody = state.places[place] {
-            state.places[place] = member.clone();
+        if let Member::Nobody = state.members[place] {
+            state.members[place] = member.clone();
         }
         Told(state.phase, member)
     }
@@ -181,7 +213,7 @@ impl Connections {
     fn enter(&self, place: u32, member: Member) -> Told {
         let (phase, before) = {
             let mut state = self.state.lock();
-            let before = std::mem::replace(&mut state.places[place], member.clone());
+            let before = std::mem::replace(&mut state.members[place], member.clone());
             (state.phase, before)
         };
         drop(before);
@@ -189,7 +221,7 @@ impl Connections {
     }
 
     /// Waits until the last has ended, after [`stop_all`](Self::stop_all).
-    pub(super) fn wait_until_none(&self) {
+    pub(crate) fn wait_until_none(&self) {
         self.none_left.wait();
     }
 }
@@ -197,48 +229,83 @@ impl Connections {
 /// One connection's place among the others, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// None once the guard is given up.
-    connections: Option<Arc<Connections>>,
-    id: u32,
+    connections: Arc<Connections>,
+    /// Which member it is, if it is one.
+    number: Option<u32>,
+    /// Somebody else has the place.
+    given_up: bool,
 }
 
 impl Place {
-    /// Makes the current tasklet known as the connection's.
-    pub(super) fn occupy(&self) {
-        let member = Member::Tasklet(Tasklet::current().downgrade());
-        if let Some(connections) = &self.connections {
-            connections.enter(self.id, member).tell();
+    /// A guard for one that has been admitted and is no member: its host has it be so many places in all, and none
+    /// of them needs to remember its own.
+    pub(crate) fn unnumbered(connections: &Arc<Connections>) -> Place {
+        Place {
+            connections: connections.clone(),
+            number: None,
+            given_up: false,
         }
+    }
+
+    /// Makes the current tasklet known as the connection's.
+    pub(super) fn occupy(&mut self) {
+        let tasklet = Tasklet::current().downgrade();
+        self.enter(Member::Tasklet(tasklet)).tell();
+    }
+
+    /// Makes a connection known that takes its time to close.
+    pub(crate) fn linger(&mut self, connection: Arc<dyn Lingering>) -> Told {
+        self.enter(Member::Lingering(Box::new(connection)))
+    }
+
+    fn enter(&mut self, member: Member) -> Told {
+        let number = self.number();
+        self.connections.enter(number, member)
+    }
+
+    /// Its number as a member, which it has from now on.
+    fn number(&mut self) -> u32 {
+        let connections = &self.connections;
+        let enter = || connections.state.lock().members.enter(Member::Nobody);
+        *self.number.get_or_insert_with(enter)
+    }
+
+    /// Gives up the guard of one without a number: somebody takes up [another](Self::unnumbered).
+    #[cfg(feature = "http")]
+    pub(crate) fn give_up(mut self) {
+        self.given_up = true;
     }
 
     /// Gives up the guard: somebody keeps the number alone.
     pub(crate) fn into_number(mut self) -> u32 {
-        self.connections = None;
-        self.id
+        self.given_up = true;
+        self.number()
     }
 
     /// Takes up a guard that was given up, once.
     pub(crate) fn from_number(connections: &Arc<Connections>, number: u32) -> Place {
         Place {
-            connections: Some(connections.clone()),
-            id: number,
+            connections: connections.clone(),
+            number: Some(number),
+            given_up: false,
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Some(connections) = self.connections.take() else {
+        if self.given_up {
             return;
-        };
+        }
         let (member, last) = {
-            let mut state = connections.state.lock();
-            let member = state.places.leave(self.id);
+            let mut state = self.connections.state.lock();
+            state.count -= 1;
+            let member = self.number.map(|number| state.members.leave(number));
             (member, state.is_over())
         };
         drop(member);
         if last {
-            connections.none_left.set();
+            self.connections.none_left.set();
         }
     }
 }

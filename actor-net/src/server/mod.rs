@@ -2,14 +2,16 @@
 
 pub(crate) mod accept;
 mod actors;
+pub(crate) mod admission;
 pub(crate) mod builder;
 pub(crate) mod connection;
 pub(crate) mod connections;
 mod handle;
+pub(crate) mod peer;
 mod stackless;
 pub(crate) mod throttle;
 #[cfg(feature = "tls")]
-mod tls;
+pub(crate) mod tls;
 mod unix;
 
 use std::fmt;

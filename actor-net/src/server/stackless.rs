@@ -12,23 +12,25 @@
 mod input;
 
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actor_core::__private::{AnyActor, Attendant, act, after, soon, spawn_attended, stop_for};
 use actor_core::reactor::{Direction, Source, Watch};
-use actor_core::{Addr, Context, ExitReason, Handler, Placement, TimedOut, Timer, time};
+use actor_core::{Addr, Context, ExitReason, Handler, Placement, TimedOut, Timer};
 use actor_io::TcpStream;
 use parking_lot::{Mutex, RwLock};
 
 use self::input::{Input, Turn};
 use super::accept::Service;
+use super::admission::{Admission, Admitted};
 use super::builder::Settings;
 use super::connection::Refusal;
 use super::connections::{Connections, Lingering, Place};
-use crate::closing::{self, Closed, Manner, send};
+use super::peer::PeerAddr;
+use crate::closing::{self, Manner, send};
 use crate::codec::Codec;
 use crate::connection::outbox::{Chunk, Limits, Next, Outbox};
 use crate::connection::{Connection, ConnectionError, Line};
@@ -37,13 +39,7 @@ use crate::connection::{Connection, ConnectionError, Line};
 pub(super) struct StacklessActors<C: Codec, A> {
     codec: C,
     make: Box<Make<C, A>>,
-    name: String,
-    settings: Settings,
-    connections: Arc<Connections>,
-    /// How many connections there have been: they go to the workers in turn.
-    admitted: AtomicUsize,
-    /// What connections count their times from.
-    begun: Instant,
+    admission: Admission,
 }
 
 type Make<C, A> = dyn Fn(Connection<C>) -> A + Send + Sync;
@@ -59,57 +55,40 @@ impl<C: Codec, A> StacklessActors<C, A> {
         StacklessActors {
             codec,
             make,
-            name,
-            settings,
-            connections,
-            admitted: AtomicUsize::new(0),
-            begun: time::now(),
+            admission: Admission::new(name, settings, connections),
         }
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.admission.settings
     }
 
     /// The place of this number, which its connection gives up.
     fn place(&self, number: u32) -> Place {
-        Place::from_number(&self.connections, number)
-    }
-
-    /// The time, in milliseconds. Goes round after seven weeks, which no limit reaches.
-    fn now(&self) -> u32 {
-        time::now().duration_since(self.begun).as_millis() as u32
+        Place::from_number(&self.admission.connections, number)
     }
 }
 
 impl<C: Codec, A: Handler<C::Item>> Service for StacklessActors<C, A> {
     fn name(&self) -> &str {
-        &self.name
+        &self.admission.name
     }
 
     fn connections(&self) -> &Connections {
-        &self.connections
+        &self.admission.connections
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Result<(), Refusal> {
-        let limit = self.settings.max_connections;
-        let Some(place) = self.connections.admit(limit) else {
-            return Err(Refusal::TooMany {
-                limit: limit.unwrap_or_default(),
-            });
+        let Some(admitted) = self.admission.admit(stream, peer)? else {
+            return Ok(());
         };
-        let source = match self.prepare(stream) {
-            Ok(source) => source,
-            Err(error) if self.settings.is_everyday(error.kind()) => {
-                tracing::debug!(server = self.name, %peer, %error, "connection lost at once");
-                return Ok(());
-            }
-            Err(error) => return Err(Refusal::System(error)),
-        };
-        let worker = self.admitted.fetch_add(1, Ordering::Relaxed);
-        let mut builder = Addr::builder().placement(Placement::Worker(worker));
-        if let Some(mailbox) = self.settings.mailbox {
+        let mut builder = Addr::builder().placement(Placement::Worker(admitted.worker));
+        if let Some(mailbox) = self.settings().mailbox {
             builder = builder.mailbox(mailbox);
         }
         let mut conn = None;
         let addr = spawn_attended(builder, |addr| {
-            let new = Arc::new(Conn::new(self.clone(), addr.clone(), peer, source, place));
+            let new = Arc::new(Conn::new(self.clone(), addr.clone(), peer, admitted));
             conn = Some(new.clone());
             Owner(new)
         })
@@ -122,15 +101,6 @@ impl<C: Codec, A: Handler<C::Item>> Service for StacklessActors<C, A> {
     }
 }
 
-impl<C: Codec, A> StacklessActors<C, A> {
-    fn prepare(&self, stream: TcpStream) -> io::Result<Source> {
-        if self.settings.nodelay {
-            stream.set_nodelay(true)?;
-        }
-        Source::new(std::net::TcpStream::try_from(stream)?)
-    }
-}
-
 /// The connection waits for nothing.
 const NEVER: u32 = u32::MAX;
 
@@ -138,7 +108,7 @@ const NEVER: u32 = u32::MAX;
 pub(super) struct Conn<C: Codec, A: Handler<C::Item>> {
     common: Arc<StacklessActors<C, A>>,
     addr: Addr<A>,
-    peer: Peer,
+    peer: PeerAddr,
     outbox: Outbox,
     /// Until it is closed. Whoever uses the socket has it for reading: those who read and write do not
     /// disturb each other.
@@ -169,11 +139,10 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
         common: Arc<StacklessActors<C, A>>,
         addr: Addr<A>,
         peer: SocketAddr,
-        source: Source,
-        place: Place,
+        Admitted { source, place, .. }: Admitted,
     ) -> Self {
         let input = Input::new(common.codec.clone());
-        let waits = common.settings.idle_timeout.map(|_| {
+        let waits = common.settings().idle_timeout.map(|_| {
             Box::new(Waits {
                 reads_since: AtomicU32::new(NEVER),
                 writes_since: AtomicU32::new(NEVER),
@@ -199,7 +168,7 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
         let told = match &*self.socket.read() {
             Some(_) => {
                 let actor = AnyActor::new(&self.addr);
-                self.common.connections.occupy(self.place, actor)
+                self.common.admission.connections.occupy(self.place, actor)
             }
             // It has ended already.
             None => return,
@@ -214,7 +183,7 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
             return self.fail(ConnectionError::Read(error));
         }
         self.wait_to_read();
-        if let Some(limit) = self.common.settings.idle_timeout {
+        if let Some(limit) = self.common.settings().idle_timeout {
             self.look_after(limit);
         }
         // What has been sent before this may have been too much.
@@ -366,7 +335,7 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
 
     fn wait_to_read(&self) {
         if let Some(waits) = &self.waits {
-            let now = self.common.now();
+            let now = self.common.admission.now();
             waits.reads_since.store(now, Ordering::SeqCst);
         }
     }
@@ -375,7 +344,7 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
         if let Some(waits) = &self.waits
             && waits.writes_since.load(Ordering::Relaxed) == NEVER
         {
-            let now = self.common.now();
+            let now = self.common.admission.now();
             waits.writes_since.store(now, Ordering::Relaxed);
         }
     }
@@ -409,7 +378,7 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
 
     fn look_at_time(conn: &Weak<Self>) {
         let Some(conn) = conn.upgrade() else { return };
-        let (Some(limit), Some(waits)) = (conn.common.settings.idle_timeout, &conn.waits) else {
+        let (Some(limit), Some(waits)) = (conn.common.settings().idle_timeout, &conn.waits) else {
             return;
         };
         if conn.over.load(Ordering::SeqCst) {
@@ -422,7 +391,7 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
         };
         let writes_since = waits.writes_since.load(Ordering::Relaxed);
         // Looked at last, so that neither is later.
-        let now = conn.common.now();
+        let now = conn.common.admission.now();
         let waited = |since| match since {
             NEVER => Duration::ZERO,
             since => Duration::from_millis(now.wrapping_sub(since).into()),
@@ -452,8 +421,8 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
         self.cancel_look();
         if reason.is_abnormal() {
             // The actor's own log line does not have the address.
-            let server = &self.common.name;
-            tracing::error!(server, peer = %self.peer.addr(), %reason, "the actor of a connection has ended");
+            let server = &self.common.admission.name;
+            tracing::error!(server, peer = %self.peer.get(), %reason, "the actor of a connection has ended");
         }
         if matches!(reason, ExitReason::Killed | ExitReason::Panicked(_)) {
             return self.drop_socket();
@@ -471,13 +440,17 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
             self.write();
         }
         let told = match &*self.socket.read() {
-            Some(_) => self.common.connections.linger(self.place, self.clone()),
+            Some(_) => self
+                .common
+                .admission
+                .connections
+                .linger(self.place, self.clone()),
             None => return,
         };
         // Not under the lock: it may have to close.
         told.tell();
         let conn = Arc::downgrade(&self);
-        after(self.common.settings.linger, move || {
+        after(self.common.settings().linger, move || {
             if let Some(conn) = conn.upgrade() {
                 conn.give_up();
             }
@@ -504,9 +477,10 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
         let manner = Manner {
             output: Vec::new(),
             linger: Duration::ZERO,
-            hurry: self.common.connections.are_stopping(),
+            hurry: self.common.admission.connections.are_stopping(),
+            sending: false,
         };
-        closing::close(source, manner, Leave(self.common.place(self.place)));
+        closing::close(source, manner, self.common.place(self.place));
     }
 
     fn drop_socket(&self) {
@@ -522,20 +496,11 @@ impl<C: Codec, A: Handler<C::Item>> Conn<C, A> {
 
     /// Logs how it has ended.
     fn note(&self) {
-        let (server, peer) = (&self.common.name, self.peer.addr());
+        let (server, peer) = (&self.common.admission.name, self.peer.get());
         match self.outbox.error() {
             None => tracing::debug!(server, %peer, "connection closed"),
-            Some(error) => self.common.settings.note(server, peer, &error),
+            Some(error) => self.common.settings().note(server, peer, &error),
         }
-    }
-}
-
-/// Leaves the server once the socket is closed.
-struct Leave(Place);
-
-impl Closed for Leave {
-    fn closed(self, _: usize) {
-        drop(self.0);
     }
 }
 
@@ -564,11 +529,11 @@ impl<C: Codec, A: Handler<C::Item>> Line<C> for Conn<C, A> {
     }
 
     fn limits(&self) -> Limits {
-        self.common.settings.outbox
+        self.common.settings().outbox
     }
 
     fn peer(&self) -> SocketAddr {
-        self.peer.addr()
+        self.peer.get()
     }
 
     fn outbox(&self) -> &Outbox {
@@ -594,30 +559,6 @@ impl<C: Codec, A: Handler<C::Item>> Lingering for Conn<C, A> {
     }
 }
 
-/// The address of a peer, in as little as that of most takes.
-enum Peer {
-    V4(SocketAddrV4),
-    V6(Box<SocketAddrV6>),
-}
-
-impl From<SocketAddr> for Peer {
-    fn from(addr: SocketAddr) -> Self {
-        match addr {
-            SocketAddr::V4(addr) => Peer::V4(addr),
-            SocketAddr::V6(addr) => Peer::V6(Box::new(addr)),
-        }
-    }
-}
-
-impl Peer {
-    fn addr(&self) -> SocketAddr {
-        match self {
-            Peer::V4(addr) => SocketAddr::V4(*addr),
-            Peer::V6(addr) => SocketAddr::V6(**addr),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use actor_core::Actor;
@@ -640,13 +581,5 @@ mod tests {
         let counts = 2 * size_of::<usize>();
         let size = size_of::<Conn<LineCodec, Idle>>() + counts;
         assert!(size <= 152, "{size} bytes");
-    }
-
-    #[test]
-    fn the_address_of_a_peer_is_kept() {
-        for text in ["10.0.0.1:80", "[fe80::1%3]:65535"] {
-            let addr: SocketAddr = text.parse().unwrap();
-            assert_eq!(Peer::from(addr).addr(), addr);
-        }
     }
 }

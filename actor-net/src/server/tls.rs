@@ -1,6 +1,5 @@
 //! Servers that speak TLS.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -10,7 +9,7 @@ use actor_core::{BoxError, Handler, Outcome};
 use actor_io::TcpStream;
 
 use super::actors::Actors;
-use super::connection::Offspring;
+use super::connection::{Offspring, failure};
 use super::{Server, ServerHandle};
 use crate::codec::Codec;
 use crate::connection::Connection;
@@ -22,8 +21,9 @@ const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// A [`Server`] whose connections are encrypted: see [`Server::tls`].
 ///
 /// The connection's tasklet makes the handshake, before the handler is called, so one client that takes its
-/// time holds nobody up. One that does not succeed ends the connection, and is logged at the debug
-/// level if the client has gone or was too slow, and else at the level of information.
+/// time holds nobody up, and a crowd of them [takes turns](crate::tls::ServerTlsBuilder::handshakes). One that
+/// does not succeed ends the connection, and is logged at the debug level if the client has gone or was too slow,
+/// and else at the level of information.
 ///
 /// When the handler has returned without an error, and the tasklets it has spawned have ended, the end of the
 /// stream [is told](crate::tls#the-end-of-a-stream) to the client, unless somebody still has the stream. After an error, a panic or a kill
@@ -257,35 +257,12 @@ impl TlsServer {
     }
 }
 
-fn log_refusal(server: &str, peer: Option<SocketAddr>, error: &TlsError) {
+pub(crate) fn log_refusal(server: &str, peer: Option<SocketAddr>, error: &TlsError) {
     match error {
         TlsError::Io(_) | TlsError::TimedOut | TlsError::Truncated => {
             tracing::debug!(server, ?peer, %error, "no handshake");
         }
         _ => tracing::info!(server, ?peer, %error, "no handshake"),
-    }
-}
-
-/// The error with which a handler has ended, as it is where its type can be seen, so that the server can tell
-/// what kind it is; else its text.
-fn failure<R: Outcome + 'static>(result: R) -> Result<(), BoxError> {
-    let mut result = Some(result);
-    let any: &mut dyn Any = &mut result;
-    if let Some(Some(result)) = any
-        .downcast_mut::<Option<io::Result<()>>>()
-        .map(Option::take)
-    {
-        return result.map_err(Into::into);
-    }
-    if let Some(Some(result)) = any
-        .downcast_mut::<Option<Result<(), BoxError>>>()
-        .map(Option::take)
-    {
-        return result;
-    }
-    match result {
-        Some(result) => result.outcome().map_err(Into::into),
-        None => Ok(()),
     }
 }
 

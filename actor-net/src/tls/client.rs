@@ -111,7 +111,7 @@ impl ClientTls {
     ) -> Result<TlsStream<S>, TlsError> {
         let name = server_name(name)?;
         let connection = ClientConnection::new(Arc::clone(&self.config), name)?;
-        TlsStream::establish(connection.into(), stream, self.handshake_timeout)
+        TlsStream::establish(connection.into(), stream, self.handshake_timeout, ())
     }
 }
 

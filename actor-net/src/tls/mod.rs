@@ -70,6 +70,7 @@ mod roots;
 mod server;
 mod session;
 mod stream;
+mod turnstile;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -84,6 +85,11 @@ pub use identity::Identity;
 pub use roots::Roots;
 pub use server::{ServerTls, ServerTlsBuilder};
 pub use stream::{TlsReader, TlsStream, TlsWriter};
+#[cfg(feature = "http")]
+pub(crate) use {
+    session::{Incoming, Session, TakeTurns, Wire},
+    turnstile::{Turn, Turnstile},
+};
 
 /// How long a handshake may take, unless the builder of a [`ServerTls`] or [`ClientTls`] says otherwise.
 ///
@@ -91,6 +97,13 @@ pub use stream::{TlsReader, TlsStream, TlsWriter};
 /// assert_eq!(actor_net::tls::DEFAULT_HANDSHAKE_TIMEOUT.as_secs(), 10);
 /// ```
 pub const DEFAULT_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many handshakes a worker computes at a time, unless the builder of a [`ServerTls`] says otherwise.
+///
+/// ```
+/// assert_eq!(actor_net::tls::DEFAULT_HANDSHAKES, 8);
+/// ```
+pub const DEFAULT_HANDSHAKES: usize = 8;
 
 /// The cryptography. Named explicitly wherever rustls is configured: which one would be its default depends
 /// on what else is in the build.

@@ -14,7 +14,13 @@ use rustls::server::{
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 
-use super::{DEFAULT_HANDSHAKE_TIMEOUT, Identity, Roots, TlsError, TlsStream, protocols, provider};
+#[cfg(feature = "http")]
+use super::session::Session;
+use super::turnstile::{Turnstile, Waits};
+use super::{
+    DEFAULT_HANDSHAKE_TIMEOUT, DEFAULT_HANDSHAKES, Identity, Roots, TlsError, TlsStream, protocols,
+    provider,
+};
 
 /// How many sessions of TLS 1.2 are remembered whose clients take no tickets.
 const SESSIONS: usize = 4096;
@@ -46,6 +52,22 @@ struct Current {
     /// Those of the configuration, unless the user has made it.
     identities: Arc<Identities>,
     handshake_timeout: Duration,
+    turnstile: Arc<Turnstile>,
+    /// The same configuration with the protocols of HTTP, once it has been asked for.
+    #[cfg(feature = "http")]
+    http: Option<Arc<ServerConfig>>,
+}
+
+#[cfg(feature = "http")]
+impl Current {
+    fn for_http(&mut self) -> Arc<ServerConfig> {
+        let make = || {
+            let mut config = ServerConfig::clone(&self.config);
+            config.alpn_protocols = protocols(["http/1.1", "http/1.0"]);
+            Arc::new(config)
+        };
+        self.http.get_or_insert_with(make).clone()
+    }
 }
 
 impl ServerTls {
@@ -81,6 +103,7 @@ impl ServerTls {
             alpn: Vec::new(),
             clients: Clients::Anybody,
             handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
+            handshakes: DEFAULT_HANDSHAKES,
         }
     }
 
@@ -108,6 +131,9 @@ impl ServerTls {
                 config,
                 identities: Arc::default(),
                 handshake_timeout: DEFAULT_HANDSHAKE_TIMEOUT,
+                turnstile: Turnstile::new(DEFAULT_HANDSHAKES),
+                #[cfg(feature = "http")]
+                http: None,
             })),
         }
     }
@@ -134,10 +160,25 @@ impl ServerTls {
         let Current {
             config,
             handshake_timeout,
+            turnstile,
             ..
         } = self.current.read().clone();
         let connection = ServerConnection::new(config)?;
-        TlsStream::establish(connection.into(), stream, handshake_timeout)
+        let turns = Waits::new(turnstile);
+        TlsStream::establish(connection.into(), stream, handshake_timeout, turns)
+    }
+
+    /// What a connection of HTTP/1.1 begins with: a session, how long its handshake may take, and where that gets its
+    /// turns.
+    #[cfg(feature = "http")]
+    pub(crate) fn begin_http(&self) -> Result<(Session, Duration, Arc<Turnstile>), TlsError> {
+        let mut current = self.current.read().clone();
+        let config = match current.http.take() {
+            Some(config) => config,
+            None => self.current.write().for_http(),
+        };
+        let session = Session::new(ServerConnection::new(config)?.into());
+        Ok((session, current.handshake_timeout, current.turnstile))
     }
 
     /// Has new connections get another certificate, for names that have none of their own: when the old one
@@ -209,6 +250,7 @@ pub struct ServerTlsBuilder {
     alpn: Vec<Vec<u8>>,
     clients: Clients,
     handshake_timeout: Duration,
+    handshakes: usize,
 }
 
 /// Who is let in.
@@ -309,6 +351,22 @@ impl ServerTlsBuilder {
         self
     }
 
+    /// How many handshakes a worker computes before those have their turn who have been let in;
+    /// [`DEFAULT_HANDSHAKES`] otherwise, and one at least. The others wait for theirs, in the order in which their clients
+    /// have asked. One that waits for its client takes no part in that, however many do.
+    ///
+    /// ```
+    /// # use actor_net::tls::{Identity, ServerTls, TlsError};
+    /// fn make(identity: Identity) -> Result<ServerTls, TlsError> {
+    ///     // Signatures with long keys of RSA take some milliseconds each.
+    ///     ServerTls::builder().identity(identity).handshakes(2).build()
+    /// }
+    /// ```
+    pub fn handshakes(mut self, at_a_time: usize) -> Self {
+        self.handshakes = at_a_time;
+        self
+    }
+
     /// What all of this makes.
     ///
     /// # Errors
@@ -348,6 +406,9 @@ impl ServerTlsBuilder {
                 config: Arc::new(config),
                 identities,
                 handshake_timeout: self.handshake_timeout,
+                turnstile: Turnstile::new(self.handshakes),
+                #[cfg(feature = "http")]
+                http: None,
             })),
         })
     }

@@ -16,7 +16,7 @@ use std::io::{self, IoSlice, Read, Write};
 use std::mem;
 
 use parking_lot::Mutex;
-use rustls::Connection;
+use rustls::{Connection, Reader};
 
 use super::TlsError;
 
@@ -38,7 +38,7 @@ thread_local! {
 }
 
 /// See the [module](self). Shared by the halves of a stream.
-pub(super) struct Session {
+pub(crate) struct Session {
     state: Mutex<State>,
 }
 
@@ -56,7 +56,7 @@ struct State {
 
 /// What has been read from the stream and not been looked at.
 #[derive(Debug, Default)]
-pub(super) struct Incoming {
+pub(crate) struct Incoming {
     /// Empty until something is read.
     buffer: Vec<u8>,
     begin: usize,
@@ -67,7 +67,7 @@ pub(super) struct Incoming {
 }
 
 /// What a reader needs of the stream beneath.
-pub(super) trait Wire {
+pub(crate) trait Wire {
     /// Reads as [`Read::read`]. May wait, and end the attempt with `None`.
     fn receive(&mut self, buf: &mut [u8]) -> io::Result<Option<usize>>;
 
@@ -75,8 +75,26 @@ pub(super) trait Wire {
     fn answer(&mut self, session: &Session);
 }
 
+/// Who may compute, where many would at a time.
+pub(crate) trait TakeTurns {
+    /// Waits for a turn, or fails where it may not wait.
+    fn enter(&mut self) -> io::Result<()>;
+
+    /// Gives the turn up, if it has one.
+    fn leave(&mut self);
+}
+
+/// For those who take no turns.
+impl TakeTurns for () {
+    fn enter(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn leave(&mut self) {}
+}
+
 impl Session {
-    pub(super) fn new(mut tls: Connection) -> Session {
+    pub(crate) fn new(mut tls: Connection) -> Session {
         tls.set_buffer_limit(Some(CHUNK));
         Session {
             state: Mutex::new(State {
@@ -90,23 +108,28 @@ impl Session {
     }
 
     /// Looks at the connection.
-    pub(super) fn with<T>(&self, f: impl FnOnce(&Connection) -> T) -> T {
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&Connection) -> T) -> T {
         f(&self.state.lock().tls)
     }
 
-    /// Agrees with the peer, or finds out why not. Whoever calls it sets the deadline.
-    pub(super) fn shake_hands<S: Read + Write>(
+    /// Agrees with the peer, or finds out why not. Whoever calls it sets the deadline. Where the stream or the turn
+    /// does not wait but fails, it can be called again.
+    pub(crate) fn shake_hands<S: Read + Write>(
         &self,
         incoming: &mut Incoming,
         stream: &mut S,
+        turns: &mut impl TakeTurns,
     ) -> Result<(), TlsError> {
         loop {
             self.send(stream)?;
+            if self.with(|tls| !tls.is_handshaking() && !tls.wants_write()) {
+                return Ok(());
+            }
+            if incoming.has_bytes() {
+                turns.enter()?;
+            }
             let outcome = {
                 let mut state = self.state.lock();
-                if !state.tls.is_handshaking() && !state.tls.wants_write() {
-                    return Ok(());
-                }
                 match state.feed(incoming) {
                     Ok(true) => Ok(false),
                     // A handshake that the peer breaks off is as good as a reset.
@@ -115,6 +138,7 @@ impl Session {
                     Err(error) => Err(error),
                 }
             };
+            turns.leave();
             match outcome {
                 Ok(false) => {}
                 Ok(true) => {
@@ -130,7 +154,7 @@ impl Session {
     }
 
     /// Reads as [`Read::read`] from `wire`.
-    pub(super) fn read(
+    pub(crate) fn read(
         &self,
         incoming: &mut Incoming,
         buf: &mut [u8],
@@ -139,10 +163,20 @@ impl Session {
         if buf.is_empty() {
             return Ok(Some(0));
         }
+        self.read_by(incoming, |reader| reader.read(buf), wire)
+    }
+
+    /// As [`read`](Self::read), with `take` to take what there is, no more than rustls has in one piece.
+    pub(crate) fn read_by(
+        &self,
+        incoming: &mut Incoming,
+        mut take: impl FnMut(&mut Reader<'_>) -> io::Result<usize>,
+        wire: &mut impl Wire,
+    ) -> io::Result<Option<usize>> {
         loop {
             let (decrypted, answer) = {
                 let mut state = self.state.lock();
-                let decrypted = state.decrypt(incoming, buf);
+                let decrypted = state.decrypt(incoming, &mut take);
                 (
                     decrypted,
                     state.tls.wants_write() || !state.outgoing.is_empty(),
@@ -163,15 +197,11 @@ impl Session {
 
     /// Writes as [`Write::write_vectored`]. What it has taken will be sent, if not by this call then by
     /// the next, or by [`send`](Self::send).
-    pub(super) fn write(&self, sink: &mut impl Write, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn write(&self, sink: &mut impl Write, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         // Fails, if it does, before anything is taken.
         self.check_late()?;
         self.send(sink)?;
-        let taken = {
-            let mut state = self.state.lock();
-            state.check_writable()?;
-            state.tls.writer().write_vectored(bufs)?
-        };
+        let taken = self.take(bufs)?;
         if let Err(error) = self.send(sink)
             && !may_pass(&error)
         {
@@ -180,8 +210,36 @@ impl Session {
         Ok(taken)
     }
 
+    /// Takes as much of this as there is room for, without sending any.
+    pub(crate) fn take(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut state = self.state.lock();
+        state.check_writable()?;
+        state.tls.writer().write_vectored(bufs)
+    }
+
+    /// All that is still to be sent, with these words and that it is the end.
+    #[cfg(feature = "http")]
+    pub(crate) fn end(&self, mut words: &[u8]) -> Vec<u8> {
+        let mut state = self.state.lock();
+        let mut records = Vec::new();
+        // What cannot be said any more is not.
+        while !words.is_empty()
+            && state.check_writable().is_ok()
+            && let Ok(taken @ 1..) = state.tls.writer().write(words)
+            && let Ok(more) = state.collect()
+        {
+            words = &words[taken..];
+            records.extend_from_slice(&more);
+        }
+        if !mem::replace(&mut state.closed, true) {
+            state.tls.send_close_notify();
+        }
+        records.extend_from_slice(&state.collect().unwrap_or_default());
+        records
+    }
+
     /// Says that nothing more will be written, and sends all that is left.
-    pub(super) fn close(&self, sink: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn close(&self, sink: &mut impl Write) -> io::Result<()> {
         {
             let mut state = self.state.lock();
             if !mem::replace(&mut state.closed, true) {
@@ -192,7 +250,7 @@ impl Session {
     }
 
     /// Sends what is left.
-    pub(super) fn flush(&self, sink: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn flush(&self, sink: &mut impl Write) -> io::Result<()> {
         self.check_late()?;
         self.send(sink)?;
         sink.flush()
@@ -203,13 +261,13 @@ impl Session {
     }
 
     /// Whether something is to be sent.
-    pub(super) fn has_unsent(&self) -> bool {
+    pub(crate) fn has_unsent(&self) -> bool {
         self.state.lock().has_unsent()
     }
 
     /// Sends what is to be sent. Whatever ends it early, an error or an unwinding, leaves the rest in its
     /// place: half a record that was lost would be the end of the connection.
-    pub(super) fn send(&self, sink: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn send(&self, sink: &mut impl Write) -> io::Result<()> {
         loop {
             let mut records = {
                 let mut state = self.state.lock();
@@ -271,9 +329,13 @@ impl State {
     }
 
     /// Plaintext, as far as there is any; `None` if more has to be read first. No bytes are the end.
-    fn decrypt(&mut self, incoming: &mut Incoming, buf: &mut [u8]) -> io::Result<Option<usize>> {
+    fn decrypt(
+        &mut self,
+        incoming: &mut Incoming,
+        take: &mut impl FnMut(&mut Reader<'_>) -> io::Result<usize>,
+    ) -> io::Result<Option<usize>> {
         loop {
-            match self.tls.reader().read(buf) {
+            match take(&mut self.tls.reader()) {
                 Ok(count) => return Ok(Some(count)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -328,6 +390,29 @@ impl State {
 }
 
 impl Incoming {
+    /// Whether something has been read that has not been looked at.
+    fn has_bytes(&self) -> bool {
+        self.begin < self.end
+    }
+
+    /// Reads into this from now on, if it has no buffer of its own.
+    #[cfg(feature = "http")]
+    pub(crate) fn lend(&mut self, buffer: Vec<u8>) {
+        if self.buffer.is_empty() {
+            self.buffer = buffer;
+        }
+    }
+
+    /// The buffer, if nothing is in it. It makes itself another when it has to.
+    #[cfg(feature = "http")]
+    pub(crate) fn give_up_buffer(&mut self) -> Option<Vec<u8>> {
+        if self.has_bytes() {
+            return None;
+        }
+        (self.begin, self.end) = (0, 0);
+        Some(mem::take(&mut self.buffer))
+    }
+
     /// Reads once; `false` if `source` has given up.
     fn fill(
         &mut self,

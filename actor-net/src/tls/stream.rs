@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{Connection, HandshakeKind, ProtocolVersion};
 
 use super::TlsError;
-use super::session::{Incoming, Session, Wire};
+use super::session::{Incoming, Session, TakeTurns, Wire};
 
 /// How long it may take to send something in the middle of a read.
 const AT_ONCE: Duration = Duration::from_millis(10);
@@ -88,17 +88,14 @@ impl<S: Read + Write> TlsStream<S> {
         tls: Connection,
         mut stream: S,
         limit: Duration,
+        mut turns: impl TakeTurns,
     ) -> Result<Self, TlsError> {
         let session = Session::new(tls);
         let mut incoming = Incoming::default();
-        timeout(limit, || session.shake_hands(&mut incoming, &mut stream))?;
-        let details = Arc::new(session.with(Details::of));
-        Ok(TlsStream {
-            stream,
-            incoming,
-            session: Arc::new(session),
-            details,
-        })
+        timeout(limit, || {
+            session.shake_hands(&mut incoming, &mut stream, &mut turns)
+        })?;
+        Ok(TlsStream::from_parts(stream, incoming, Arc::new(session)))
     }
 
     /// Says that this end has nothing more to send (`close_notify`): a read at the other end gives 0
@@ -163,6 +160,17 @@ impl<S: Read + Write> TlsStream<S> {
 }
 
 impl<S> TlsStream<S> {
+    /// One whose handshake has been made.
+    pub(crate) fn from_parts(stream: S, incoming: Incoming, session: Arc<Session>) -> Self {
+        let details = Arc::new(session.with(Details::of));
+        TlsStream {
+            stream,
+            incoming,
+            session,
+            details,
+        }
+    }
+
     /// The stream beneath, for its options and addresses. What is read from it or written to it directly
     /// is lost to TLS, and ends the connection.
     ///
@@ -176,6 +184,17 @@ impl<S> TlsStream<S> {
     /// ```
     pub fn get_ref(&self) -> &S {
         &self.stream
+    }
+
+    /// The same over another stream, which is to be the same connection.
+    #[cfg(feature = "http")]
+    pub(crate) fn map<T>(self, f: impl FnOnce(S) -> T) -> TlsStream<T> {
+        TlsStream {
+            stream: f(self.stream),
+            incoming: self.incoming,
+            session: self.session,
+            details: self.details,
+        }
     }
 
     /// The protocol that both ends have agreed to speak (ALPN), if they have.

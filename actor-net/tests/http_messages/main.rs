@@ -7,8 +7,8 @@ mod pieces;
 mod requests;
 mod responses;
 
-use actor_net::http::__private::{Event, RequestReader};
-use actor_net::http::{BadMessage, HeaderMap, Limits};
+use actor_net::http::__private::{BodyEnd, Event, Framing, RequestReader};
+use actor_net::http::{BadMessage, HeaderMap, Limits, Request, Version};
 use bytes::BytesMut;
 
 /// A request as it has come out.
@@ -36,20 +36,29 @@ fn read<'a>(
     limits: &Limits,
 ) -> (Vec<Seen>, Vec<u8>, Option<BadMessage>) {
     let (mut reader, mut input) = (RequestReader::default(), BytesMut::new());
+    let mut request = Request::new(());
     let mut seen: Vec<Seen> = Vec::new();
     for piece in pieces {
         input.extend_from_slice(piece);
         loop {
-            match reader.next(&mut input, &mut HeaderMap::new(), limits) {
+            let shown = look_first(&mut reader, &mut input, limits);
+            let event = reader.next(&mut input, &mut request, limits);
+            if let Some(shown) = shown {
+                let Ok(Some(Event::Head(framing))) = &event else {
+                    panic!("{shown:?} has been shown, and then {event:?}");
+                };
+                shown.check(&request, framing);
+            }
+            match event {
                 Ok(None) => break,
-                Ok(Some(Event::Head(request, framing))) => seen.push(Seen {
+                Ok(Some(Event::Head(framing))) => seen.push(Seen {
                     line: format!(
                         "{} {} {:?}",
                         request.method(),
                         request.uri(),
                         request.version()
                     ),
-                    headers: list(request.headers()),
+                    headers: list(&std::mem::take(request.headers_mut())),
                     keep_alive: framing.keep_alive,
                     expects_continue: framing.expects_continue,
                     ..Seen::default()
@@ -66,7 +75,7 @@ fn read<'a>(
                 }
                 Err(error) => {
                     assert!(reader.is_over());
-                    let again = reader.next(&mut input, &mut HeaderMap::new(), limits);
+                    let again = reader.next(&mut input, &mut request, limits);
                     assert_eq!(again.unwrap_err(), error, "it stays with it");
                     // What has come behind it is not looked at, so how much of that there is does not matter.
                     return (seen, Vec::new(), Some(error));
@@ -75,6 +84,50 @@ fn read<'a>(
         }
     }
     (seen, input.to_vec(), None)
+}
+
+/// What a shortcut sees of a request, which it leaves to the handler.
+#[derive(Debug)]
+struct Shown {
+    line: String,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+fn look_first(reader: &mut RequestReader, input: &mut BytesMut, limits: &Limits) -> Option<Shown> {
+    let mut shown = None;
+    let before = input.clone();
+    let answered = reader.show(input, limits, |head| {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        shown = Some(Shown {
+            line: format!("{} {} HTTP/1.1", text(head.method()), text(head.target())),
+            headers: head
+                .headers()
+                .map(|(name, value)| (text(name).to_lowercase(), value.to_vec()))
+                .collect(),
+        });
+        None::<()>
+    });
+    assert!(answered.is_none() && *input == before);
+    shown
+}
+
+impl Shown {
+    /// It is the request that is read, and a plain one.
+    fn check(mut self, request: &Request<()>, framing: &Framing) {
+        let line = format!("{} {} HTTP/1.1", request.method(), request.uri());
+        assert_eq!(self.line, line);
+        // Those of one name come together there.
+        let mut headers = list(request.headers());
+        headers.sort();
+        self.headers.sort();
+        assert_eq!(self.headers, headers);
+        let plain = Framing {
+            body: BodyEnd::Length(0),
+            keep_alive: true,
+            expects_continue: false,
+        };
+        assert_eq!((*framing, request.version()), (plain, Version::HTTP_11));
+    }
 }
 
 fn read_whole(bytes: &[u8]) -> (Vec<Seen>, Option<BadMessage>) {

@@ -1,6 +1,8 @@
 //! First lines and headers. A case begins with the number of its kind: 1 to 24 are first lines, 25 to 48 headers.
 
-use actor_net::http::BadMessage;
+use actor_net::http::__private::RequestReader;
+use actor_net::http::{BadMessage, Limits};
+use bytes::BytesMut;
 
 use super::{Seen, check_refused, line, served, with};
 
@@ -107,13 +109,17 @@ fn request_lines_that_are_refused() {
 #[test]
 fn request_lines_that_are_served() {
     let uri = |request: &[u8]| served(request).line;
+    // 5: one empty line in front.
     assert_eq!(
         uri(b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"),
         "GET / HTTP/1.1"
     );
+    // 15: methods that no one knows are the handler's affair.
     assert_eq!(uri(&line("get / HTTP/1.1")), "get / HTTP/1.1");
     assert_eq!(uri(&line("BREW /pot HTTP/1.1")), "BREW /pot HTTP/1.1");
+    // 18: the one method that has this target.
     assert_eq!(uri(&line("OPTIONS * HTTP/1.1")), "OPTIONS * HTTP/1.1");
+    // 23: what looks like something else is passed as it is.
     for target in [
         "/%00",
         "/%zz",
@@ -125,6 +131,7 @@ fn request_lines_that_are_served() {
         let line = line(&format!("GET {target} HTTP/1.1"));
         assert_eq!(uri(&line), format!("GET {target} HTTP/1.1"));
     }
+    // 22: up to the limit.
     let longest = format!("GET /{} HTTP/1.1", "a".repeat(8 * 1024 - 1));
     assert_eq!(uri(&line(&longest)), longest);
 }
@@ -235,8 +242,10 @@ fn headers_that_are_served() {
         assert_eq!(values.next(), None);
         value
     };
+    // 32: opaque bytes in a value.
     let opaque = served(b"GET / HTTP/1.1\r\nHost: a\r\nx:\t \x80\xff a\tb \t\r\n\r\n");
     assert_eq!(header(&opaque, "x").unwrap(), b"\x80\xff a\tb");
+    // 37: hosts as they may be.
     for host in [
         "a",
         "a.b:80",
@@ -250,22 +259,75 @@ fn headers_that_are_served() {
         let seen = served(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes());
         assert_eq!(header(&seen, "host").unwrap(), host.as_bytes());
     }
+    // 39: the target wins over the host.
     let elsewhere = served(b"GET http://b:81/x?y HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(elsewhere.line, "GET http://b:81/x?y HTTP/1.1");
     assert_eq!(header(&elsewhere, "host").unwrap(), b"b:81");
+    // 40: no host in HTTP/1.0.
     let old = served(b"GET / HTTP/1.0\r\n\r\n");
     assert_eq!((header(&old, "host"), old.keep_alive), (None, false));
     let kept = served(b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n");
     assert!(kept.keep_alive);
+    // 41: what `Connection` names is dropped; and 85: nobody is made to speak h2c.
     let named = served(&with(
         "X: y\r\nConnection: close, X, upgrade\r\nUpgrade: h2c\r\nZ: 1",
     ));
     assert_eq!((header(&named, "x"), named.keep_alive), (None, false));
     assert_eq!(header(&named, "upgrade").unwrap(), b"h2c");
     assert_eq!(header(&named, "z").unwrap(), b"1");
+    // 42: `TE` is to be named where it is sent, and is dropped like any other.
+    for lines in [
+        "TE: trailers\r\nConnection: TE, close",
+        "Connection: close\r\nConnection: te\r\nTE: trailers, deflate;q=0.5",
+    ] {
+        let seen = served(&with(lines));
+        assert_eq!((header(&seen, "te"), seen.keep_alive), (None, false));
+    }
+    // 43: up to the limit.
     let most = served(&with(&["x: y"; 99].join("\r\n")));
     assert_eq!(most.headers.len(), 100);
+    // 46: the one expectation that there is.
     assert!(!served(&with("Expect: 100-Continue")).expects_continue);
     let waiting = [&with("Expect: 100-Continue\r\nContent-Length: 1")[..], b"x"].concat();
     assert!(served(&waiting).expects_continue);
+}
+
+/// A shortcut is shown the plain ones alone, and what it answers is gone.
+#[test]
+fn plain_requests_are_shown() {
+    let shown = |bytes: &[u8]| {
+        let (mut reader, mut input) = (RequestReader::default(), BytesMut::from(bytes));
+        let seen = reader.show(&mut input, &Limits::default(), |head| {
+            assert_eq!(head.header("HOST"), Some(&b"a"[..]));
+            assert_eq!(head.header("x"), None);
+            Some(head.target().to_vec())
+        });
+        (seen, input.to_vec())
+    };
+    let plain: &[&[u8]] = &[
+        b"GET /x?y HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"BREW /x?y HTTP/1.1\r\nConnection: Keep-Alive\r\nhost: a \r\nempty:\r\n\r\n",
+    ];
+    for request in plain {
+        let (seen, left) = shown(&[request, &b"rest"[..]].concat());
+        assert_eq!(seen.unwrap(), b"/x?y", "{}", request.escape_ascii());
+        assert_eq!(left, b"rest");
+    }
+    let other: &[Vec<u8>] = &[
+        line("OPTIONS * HTTP/1.1"),
+        line("GET http://a/ HTTP/1.1"),
+        line("GET / HTTP/1.0"),
+        with("Content-Length: 0"),
+        with("Transfer-Encoding: chunked"),
+        with("Connection: close"),
+        with("Connection: upgrade"),
+        with("Expect: 100-continue"),
+        b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n".into(),
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r".into(),
+        b"GET / HTTP/1.1\nHost: a\r\n\r\n".into(),
+        b"GET / HTTP/1.1\r\nHost: a\n\r\n".into(),
+    ];
+    for request in other {
+        assert_eq!(shown(request), (None, request.clone()));
+    }
 }

@@ -117,6 +117,15 @@ fn responses_that_are_refused() {
             "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
             RepeatedContentLength,
         ),
+        // Equal ones, which the standard would let pass.
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\n",
+            RepeatedContentLength,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\n\r\n",
+            ContentLength,
+        ),
         (
             "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
             TwoLengths,

@@ -6,14 +6,15 @@
 //! slows down slows all of them down), and the peer of a row is whichever of the peers' variants did
 //! best in it. A wrong result on either side ends the whole run.
 
+use crate::tools::Need;
 use std::cmp::Ordering;
 use std::env;
 use std::fmt;
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::mem;
 use std::net::SocketAddr;
 use std::process::{self, Command, ExitCode, Stdio};
-use std::slice;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -39,10 +40,11 @@ pub(crate) struct Group {
     pub(crate) ours: Side,
     /// The peers, in all their variants, of which the best counts.
     pub(crate) peers: &'static [Side],
-    /// Whether every metric is measured in a process of its own, which asks [`metric`] for it.
+    /// Whether every metric is measured in a process of its own, which asks [`metric`] for it. Metrics
+    /// `part.figure` of the same part are measured together, and what is asked for is the part.
     pub(crate) apart: bool,
-    /// The command that it takes, if not every machine has it.
-    pub(crate) needs: Option<&'static str>,
+    /// What it takes that not every machine has.
+    pub(crate) needs: &'static [Need],
     /// What this process does while the child runs: collect its figures, or load it.
     pub(crate) drive: fn(&mut Child, Setup) -> Result<Vec<Figure>>,
 }
@@ -52,6 +54,31 @@ pub(crate) struct Metric {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) better: Better,
+}
+
+impl Metric {
+    pub(crate) const fn lower(name: &'static str, unit: &'static str) -> Metric {
+        Metric {
+            name,
+            unit,
+            better: Better::Lower,
+        }
+    }
+
+    pub(crate) const fn higher(name: &'static str, unit: &'static str) -> Metric {
+        Metric {
+            name,
+            unit,
+            better: Better::Higher,
+        }
+    }
+
+    /// What is measured in one process with it, where metrics are measured [apart](Group::apart).
+    pub(crate) fn part(&self) -> &'static str {
+        self.name
+            .split_once('.')
+            .map_or(self.name, |(part, _)| part)
+    }
 }
 
 /// Which way is up.
@@ -146,15 +173,15 @@ pub(crate) struct Task {
     group: String,
     side: String,
     setup: Setup,
-    /// For a group whose metrics are measured apart.
+    /// For a group whose metrics are measured apart: the part.
     metric: Option<String>,
 }
 
 /// What this child is to measure.
 static METRIC: OnceLock<String> = OnceLock::new();
 
-/// The metric that this child of a group whose metrics are measured [apart](Group::apart) is to
-/// measure.
+/// The metric, or the part of several, that this child of a group whose metrics are measured
+/// [apart](Group::apart) is to measure.
 pub(crate) fn metric() -> &'static str {
     METRIC.get().expect("a child for one metric")
 }
@@ -263,6 +290,7 @@ impl Meter {
 pub(crate) struct Child {
     process: process::Child,
     output: BufReader<process::ChildStdout>,
+    metric: Option<String>,
 }
 
 impl Child {
@@ -277,7 +305,13 @@ impl Child {
         Ok(Child {
             process,
             output: BufReader::new(output),
+            metric: metric.map(str::to_owned),
         })
+    }
+
+    /// What it has been told to measure: see [`metric`].
+    pub(crate) fn metric(&self) -> &str {
+        self.metric.as_deref().expect("a child for one metric")
     }
 
     /// What a server [tells](tell).
@@ -308,6 +342,11 @@ impl Child {
         read_clock(clock)
     }
 
+    /// The memory of the child that is resident, in bytes.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        resident(&format!("/proc/{}/statm", self.process.id()))
+    }
+
     /// Whether a server still runs, as it must until it is killed.
     fn is_running(&mut self) -> Result<bool> {
         Ok(self.process.try_wait()?.is_none())
@@ -320,6 +359,37 @@ impl Drop for Child {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The memory of this process that is resident, in bytes.
+pub(crate) fn own_resident() -> Result<u64> {
+    resident("/proc/self/statm")
+}
+
+fn resident(statm: &str) -> Result<u64> {
+    let sizes = fs::read_to_string(statm)?;
+    let pages = sizes.split(' ').nth(1).ok_or("the second is resident")?;
+    // SAFETY: takes an integer.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Ok(pages.parse::<u64>()? * page as u64)
+}
+
+/// Lets this process have as many files open as it may.
+pub(crate) fn raise_file_limit() -> Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid place for a limit.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is one.
+    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) } != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    Ok(limit.rlim_cur)
 }
 
 /// The CPU time that this process has used so far.
@@ -375,22 +445,17 @@ impl Group {
         std::iter::once(&self.ours).chain(self.peers)
     }
 
-    /// The command that it takes and that is not installed.
-    fn missing(&self) -> Option<&'static str> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        self.needs
-            .filter(|command| !env::split_paths(&path).any(|place| place.join(command).is_file()))
-    }
-
     /// What is measured in one process, and what that process is told of it.
     fn parts(&self, only: Option<&str>) -> Vec<(&[Metric], Option<&'static str>)> {
         if !self.apart {
             return vec![(self.metrics, None)];
         }
-        let metrics = self.metrics.iter();
-        metrics
-            .filter(|metric| only.is_none_or(|only| only == metric.name))
-            .map(|metric| (slice::from_ref(metric), Some(metric.name)))
+        let parts = self
+            .metrics
+            .chunk_by(|one, other| one.part() == other.part());
+        parts
+            .map(|metrics| (metrics, Some(metrics[0].part())))
+            .filter(|(_, part)| only.is_none() || only == *part)
             .collect()
     }
 
@@ -440,7 +505,7 @@ impl Group {
                 Row {
                     name: format!("{}/{}-{}", self.name, metric.name, setup.label()),
                     unit: metric.unit,
-                    ratio: metric.ratio(&ours, &peers[0]),
+                    better: metric.better,
                     ours,
                     peers,
                 }
@@ -469,13 +534,6 @@ impl Metric {
             Better::Higher => other.median.total_cmp(&one.median),
         }
     }
-
-    fn ratio(&self, ours: &Sample, peer: &Sample) -> f64 {
-        match self.better {
-            Better::Lower => peer.median / ours.median,
-            Better::Higher => ours.median / peer.median,
-        }
-    }
 }
 
 /// A side's result in one row.
@@ -490,14 +548,15 @@ struct Row {
     ours: Sample,
     /// Never empty, the best comes first.
     peers: Vec<Sample>,
-    /// Above 1: ours is better.
-    ratio: f64,
+    better: Better,
 }
 
-/// What is to be measured: a group, or one metric of a group that measures them apart.
+/// What is to be measured: a group, or one metric or part of a group that measures them apart.
 pub(crate) struct Choice {
     pub(crate) group: &'static Group,
     pub(crate) metric: Option<&'static str>,
+    /// Whether it was asked for: if it takes what is not there, that is an error then.
+    pub(crate) named: bool,
 }
 
 /// Measures what was chosen and prints one table, then its rows for programs to read.
@@ -505,10 +564,14 @@ pub(crate) fn compare(choices: &[Choice], rounds: usize) -> Result<()> {
     let started = Instant::now();
     let mut rows = Vec::new();
     println!("{}", Line(["", "ours", "peer", "", "ratio"]));
-    for Choice { group, metric } in choices {
+    for choice in choices {
+        let Choice { group, metric, .. } = choice;
         println!("{}: {}", group.name, group.about);
-        if let Some(missing) = group.missing() {
-            println!("  not measured: there is no `{missing}` here");
+        if let Err(missing) = group.needs.iter().try_for_each(Need::meet) {
+            if choice.named {
+                return Err(missing);
+            }
+            println!("  not measured: {missing}");
             continue;
         }
         for part in group.parts(*metric) {
@@ -532,6 +595,14 @@ pub(crate) fn compare(choices: &[Choice], rounds: usize) -> Result<()> {
 }
 
 impl Row {
+    /// Above 1: ours is better.
+    fn ratio(&self, peer: &Sample) -> f64 {
+        match self.better {
+            Better::Lower => peer.median / self.ours.median,
+            Better::Higher => self.ours.median / peer.median,
+        }
+    }
+
     fn for_programs(&self) -> String {
         let (ours, peer) = (&self.ours, &self.peers[0]);
         format!(
@@ -541,7 +612,7 @@ impl Row {
             self.unit,
             peer.side,
             plain(peer.median),
-            self.ratio
+            self.ratio(peer)
         )
     }
 }
@@ -549,7 +620,7 @@ impl Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let figure = |sample: &Sample| format!("{} {}", grouped(sample.median), self.unit);
-        let ratio = format!("{:.2}", self.ratio);
+        let ratio = |peer: &Sample| format!("{:.2}", self.ratio(peer));
         let mut peers = self.peers.iter();
         let best = peers.next().expect("a row has a peer");
         Line([
@@ -557,12 +628,12 @@ impl fmt::Display for Row {
             &figure(&self.ours),
             &figure(best),
             best.side,
-            &ratio,
+            &ratio(best),
         ])
         .fmt(f)?;
         for other in peers {
             f.write_str("\n")?;
-            Line(["", "", &figure(other), other.side, ""]).fmt(f)?;
+            Line(["", "", &figure(other), other.side, &ratio(other)]).fmt(f)?;
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! Every figure comes from a process of its own that this program starts by running itself again;
 //! `harness` says how ours and the peers' are paired, `groups` holds what is measured. `programs` are
-//! those that are written once for all actor frameworks, which `frameworks` adapts.
+//! those that are written once for all actor frameworks, which `frameworks` adapts; `web` has the
+//! servers of HTTP and what loads them.
 
 mod frameworks;
 mod groups;
@@ -12,6 +13,8 @@ mod programs;
 mod requests;
 mod runtimes;
 mod tls;
+mod tools;
+mod web;
 
 use std::env;
 use std::process::ExitCode;
@@ -55,6 +58,7 @@ fn parse(arguments: &[String]) -> harness::Result<(usize, Vec<harness::Choice>)>
         chosen.extend(groups::ALL.iter().map(|group| harness::Choice {
             group,
             metric: None,
+            named: false,
         }));
     }
     Ok((rounds, chosen))

@@ -20,7 +20,7 @@ pub(crate) const GROUP: Group = Group {
     ours: OURS,
     peers: PEERS,
     apart: true,
-    needs: None,
+    needs: &[],
     drive: harness::collect,
 };
 

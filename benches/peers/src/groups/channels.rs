@@ -79,7 +79,7 @@ pub(crate) const GROUP: Group = Group {
         },
     ],
     apart: true,
-    needs: None,
+    needs: &[],
     drive: harness::collect,
 };
 

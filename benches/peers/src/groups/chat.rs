@@ -68,7 +68,7 @@ pub(crate) const GROUP: Group = Group {
         },
     ],
     apart: false,
-    needs: None,
+    needs: &[],
     drive: |child, _| harness::serve(child, load),
 };
 

@@ -73,7 +73,7 @@ pub(crate) const TCP: Group = Group {
         },
     ],
     apart: false,
-    needs: None,
+    needs: &[],
     drive: |child, _| {
         harness::serve(child, |address, server| {
             measure(server, |count| Clients::connect(address, count))
@@ -109,7 +109,7 @@ pub(crate) const TLS: Group = Group {
         },
     ],
     apart: false,
-    needs: None,
+    needs: &[],
     drive: |child, _| {
         let config = tls::clients(&child.told()?)?;
         harness::serve(child, |address, server| {

@@ -4,6 +4,9 @@ mod actors;
 mod channels;
 mod chat;
 mod echo;
+mod http;
+mod http_idle;
+mod http_new;
 mod others;
 mod proxy;
 mod roundtrip;
@@ -12,7 +15,7 @@ mod spawn;
 mod throughput;
 mod udp;
 
-use crate::harness::{Choice, Group};
+use crate::harness::{Choice, Group, Metric};
 
 /// Every group, in the order in which they run.
 pub(crate) const ALL: &[&Group] = &[
@@ -24,6 +27,10 @@ pub(crate) const ALL: &[&Group] = &[
     &udp::GROUP,
     &proxy::GROUP,
     &chat::GROUP,
+    &http::GROUP,
+    &http::ROUTER,
+    &http_idle::GROUP,
+    &http_new::GROUP,
     &actors::GROUP,
     &savina::GROUP,
     &channels::GROUP,
@@ -31,7 +38,7 @@ pub(crate) const ALL: &[&Group] = &[
     &others::GO,
 ];
 
-/// The group of that name, or the metric if it is one of a group that measures them apart.
+/// The group of that name, or the metric or part if it is one of a group that measures them apart.
 pub(crate) fn find(name: &str) -> Option<Choice> {
     let (name, metric) = match name.split_once('/') {
         Some((name, metric)) => (name, Some(metric)),
@@ -41,9 +48,13 @@ pub(crate) fn find(name: &str) -> Option<Choice> {
     let metric = match metric {
         None => None,
         Some(name) => {
-            let mut metrics = group.metrics.iter().filter(|_| group.apart);
-            Some(metrics.find(|metric| metric.name == name)?.name)
+            let mut parts = group.metrics.iter().map(Metric::part);
+            Some(parts.find(|part| group.apart && *part == name)?)
         }
     };
-    Some(Choice { group, metric })
+    Some(Choice {
+        group,
+        metric,
+        named: true,
+    })
 }

@@ -4,7 +4,7 @@
 
 use super::actors::{COSTS, OURS, SETUPS};
 use crate::harness::{self, Group, Setup, Side};
-use std::os::unix::process::CommandExt;
+use crate::tools::{self, Need};
 use std::process::{Command, ExitCode};
 
 pub(crate) const ERLANG: Group = Group {
@@ -19,7 +19,7 @@ pub(crate) const ERLANG: Group = Group {
         run: |setup| run("erlang", setup),
     }],
     apart: true,
-    needs: Some("erl"),
+    needs: &[Need::Command("erl", "erlang-base")],
     drive: harness::collect,
 };
 
@@ -35,16 +35,14 @@ pub(crate) const GO: Group = Group {
         run: |setup| run("go", setup),
     }],
     apart: true,
-    needs: Some("go"),
+    needs: &[Need::Command("go", "golang-go")],
     drive: harness::collect,
 };
 
 /// Becomes the other program.
 pub(super) fn run(language: &str, setup: Setup) -> ExitCode {
     let workers = setup.workers().to_string();
-    let error = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/others/run.sh"))
-        .args([language, harness::metric(), &workers])
-        .exec();
-    eprintln!("peers: cannot run {language}: {error}");
-    ExitCode::FAILURE
+    let mut program = Command::new(tools::sources().join("run.sh"));
+    program.args([language, harness::metric(), &workers]);
+    tools::become_program(Ok(program))
 }

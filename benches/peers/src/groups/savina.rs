@@ -19,6 +19,6 @@ pub(crate) const GROUP: Group = Group {
     ours: OURS,
     peers: PEERS,
     apart: true,
-    needs: None,
+    needs: &[],
     drive: harness::collect,
 };

@@ -39,7 +39,7 @@ pub(crate) const GROUP: Group = Group {
         },
     ],
     apart: false,
-    needs: None,
+    needs: &[],
     drive: harness::collect,
 };
 

@@ -2,7 +2,7 @@
 
 use super::Roll;
 use crate::frameworks::{Behaviour, Context, Framework, Inbox, Place};
-use std::fs;
+use crate::harness;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ async fn gather<F: Framework>(actors: u64, at_once: u64) -> Vec<F::Addr<Idler>> 
         for idler in &crowd[first as usize..] {
             F::send(idler, Sign(roll.clone()));
         }
-        assert_eq!(inbox.next().await, (first..end).sum());
+        assert_eq!(inbox.next().await, (first..end).sum::<u64>());
     }
     crowd
 }
@@ -44,6 +44,7 @@ const PORTION: u64 = 100;
 pub(crate) async fn bytes_each<F: Framework>(actors: u64) -> f64 {
     // What the runtime itself needs is there by then.
     drop(gather::<F>(1_000, PORTION).await);
+    let resident = || harness::own_resident().expect("Linux says") as f64;
     let before = resident();
     let crowd = gather::<F>(actors, PORTION).await;
     let bytes = resident() - before;
@@ -58,13 +59,4 @@ pub(crate) async fn milliseconds<F: Framework>(actors: u64) -> f64 {
     let elapsed = start.elapsed();
     drop(crowd);
     elapsed.as_secs_f64() * 1e3
-}
-
-/// The resident memory of this process, in bytes.
-fn resident() -> f64 {
-    let sizes = fs::read_to_string("/proc/self/statm").expect("Linux says");
-    let pages = sizes.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-    let pages: f64 = pages.expect("the second is the resident size");
-    // SAFETY: it takes an integer only.
-    pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as f64
 }
