@@ -77,7 +77,8 @@ pub struct Limits {
     /// `Connection: close`.
     pub requests: Option<u32>,
     /// Whether requests for a tunnel (`CONNECT`) are given to the handler, with the target as the authority of their
-    /// URI; it may agree with an [`Upgrade`](super::Upgrade). They are not by default. Status 501.
+    /// URI; it may agree with an [`Upgrade`](super::Upgrade). They are not by default. Status 501. A refusal closes the
+    /// connection, since what comes behind it was meant for the tunnel.
     pub connect: bool,
 }
 
