@@ -315,8 +315,9 @@ impl<'a> Turn<'a> {
             match output.answer(response, asked, stream, limits) {
                 Ok(answered) => answered,
                 Err(error) => {
-                    // The answers before it are whole.
-                    output.try_flush(stream);
+                    // What there was before is not to be lost with it. If it is the socket that has failed, nothing is
+                    // left to be sent.
+                    let _ = output.flush(stream, limits);
                     return Err(error);
                 }
             }

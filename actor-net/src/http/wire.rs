@@ -232,14 +232,9 @@ impl Output {
         limits: &Limits,
     ) -> io::Result<HeaderMap> {
         while *left > 0 {
-            let mut data = match frames.next(&mut || self.flush(stream, limits)) {
-                Ok(Piece::Data(data)) => data,
-                Ok(Piece::End(trailers)) => return Ok(trailers),
-                Err(error) => {
-                    // What there was before is not to be lost with it.
-                    self.flush(stream, limits)?;
-                    return Err(error);
-                }
+            let mut data = match frames.next(&mut || self.flush(stream, limits))? {
+                Piece::Data(data) => data,
+                Piece::End(trailers) => return Ok(trailers),
             };
             data.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
             if data.is_empty() {
