@@ -21,7 +21,6 @@ const NAME: usize = 40;
 const LINE: usize = 2000;
 
 /// What a guest is to see.
-#[derive(Message, Clone)]
 enum Seen {
     /// Who is in the room; the name of the guest itself first.
     Here(Vec<Arc<str>>),
@@ -32,16 +31,17 @@ enum Seen {
 
 /// Somebody wants to come in and be called so.
 #[derive(Message)]
-struct Enter(Arc<str>, Addr<Guest>);
+struct Enter(Arc<str>, Addr<Guest>, Peer);
 
 /// Somebody in the room says something.
 #[derive(Message)]
 struct Say(Addr<Guest>, Arc<str>);
 
-/// Knows who is there, and tells all of them what happens, in one order.
+/// Knows who is there, and tells all of them what happens, in one order: straight to their peers, which are told
+/// without waiting and take only so much. In the guests' mailboxes it could pile up.
 #[derive(Default)]
 struct Room {
-    guests: Vec<(Arc<str>, Addr<Guest>)>,
+    guests: Vec<(Arc<str>, Addr<Guest>, Peer)>,
 }
 
 impl Actor for Room {
@@ -49,9 +49,9 @@ impl Actor for Room {
         let place = self
             .guests
             .iter()
-            .position(|(_, guest)| guest.pid() == exit.pid);
+            .position(|(_, guest, _)| guest.pid() == exit.pid);
         if let Some(place) = place {
-            let (name, _) = self.guests.remove(place);
+            let (name, ..) = self.guests.remove(place);
             self.tell(&Seen::Left(name));
         }
     }
@@ -59,38 +59,43 @@ impl Actor for Room {
 
 impl Room {
     fn tell(&self, seen: &Seen) {
-        for (_, guest) in &self.guests {
-            let _ = guest.send(seen.clone()); // it may have gone this moment
+        for (_, guest, peer) in &self.guests {
+            if peer.show(seen).is_err() {
+                guest.stop(); // it has stopped reading, or gone
+            }
         }
     }
 }
 
 impl Handler<Enter> for Room {
-    fn handle(&mut self, Enter(wish, guest): Enter, _: &mut Context<Self>) {
+    fn handle(&mut self, Enter(wish, guest, peer): Enter, _: &mut Context<Self>) {
         let numbered = (2..).map(|n| format!("{wish} ({n})").into());
         let mut names = std::iter::once(wish.clone()).chain(numbered);
-        let is_free = |name: &Arc<str>| self.guests.iter().all(|(taken, _)| taken != name);
+        let is_free = |name: &Arc<str>| self.guests.iter().all(|(taken, ..)| taken != name);
         let Some(name) = names.find(is_free) else {
             return;
         };
         guest.monitor();
         self.tell(&Seen::Came(name.clone()));
-        let others = self.guests.iter().map(|(name, _)| name.clone());
+        let others = self.guests.iter().map(|(name, ..)| name.clone());
         let here = std::iter::once(name.clone()).chain(others).collect();
-        let _ = guest.send(Seen::Here(here));
-        self.guests.push((name, guest));
+        if peer.show(&Seen::Here(here)).is_err() {
+            guest.stop();
+        }
+        self.guests.push((name, guest, peer));
     }
 }
 
 impl Handler<Say> for Room {
     fn handle(&mut self, Say(guest, line): Say, _: &mut Context<Self>) {
-        if let Some((name, _)) = self.guests.iter().find(|(_, known)| *known == guest) {
+        if let Some((name, ..)) = self.guests.iter().find(|(_, known, _)| *known == guest) {
             self.tell(&Seen::Said(name.clone(), line));
         }
     }
 }
 
 /// How a guest is reached.
+#[derive(Clone)]
 enum Peer {
     Browser(WsSender),
     Telnet(Connection<LineCodec>),
@@ -98,7 +103,7 @@ enum Peer {
 
 impl Peer {
     /// To a page go the fields of a line with tabs in between, which there are none of in names and lines.
-    fn show(&self, seen: Seen) -> Result<(), BoxError> {
+    fn show(&self, seen: &Seen) -> Result<(), BoxError> {
         match (self, seen) {
             (Peer::Browser(page), Seen::Here(names)) => {
                 page.send(format!("here\t{}", names.join("\t")))?
@@ -155,9 +160,10 @@ impl Guest {
         if text.is_empty() {
             return;
         }
+        // Calls: whoever says more than the room can tell all others waits, and so does the peer in the end.
         let _ = match std::mem::replace(&mut self.has_name, true) {
-            false => self.room.send(Enter(text, ctx.addr())).is_ok(),
-            true => self.room.send(Say(ctx.addr(), text)).is_ok(),
+            false => self.room.call(Enter(text, ctx.addr(), self.peer.clone())),
+            true => self.room.call(Say(ctx.addr(), text)),
         };
     }
 }
@@ -175,14 +181,6 @@ impl Handler<ws::Message> for Guest {
     fn handle(&mut self, message: ws::Message, ctx: &mut Context<Self>) {
         if let Some(text) = message.as_text() {
             self.hear(text, ctx);
-        }
-    }
-}
-
-impl Handler<Seen> for Guest {
-    fn handle(&mut self, seen: Seen, ctx: &mut Context<Self>) {
-        if self.peer.show(seen).is_err() {
-            ctx.stop(); // it has stopped reading, or gone
         }
     }
 }
@@ -216,7 +214,8 @@ fn main() -> ExitCode {
     dispatch(move || -> io::Result<()> {
         let room = Addr::spawn(Room::default());
         let lines = room.clone();
-        Server::bind(telnet)?.spawn_actors(LineCodec::new(), move |connection| Guest {
+        let server = Server::builder().name("telnet").bind(telnet)?;
+        server.spawn_actors(LineCodec::new(), move |connection| Guest {
             peer: Peer::Telnet(connection),
             room: lines.clone(),
             has_name: false,

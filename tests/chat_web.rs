@@ -4,14 +4,16 @@
 mod common;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use common::{Client, PATIENCE, Program, eventually, example};
-use concurrence::net::http::ws::{CloseCode, WebSocket, WsConnector, WsOptions};
+use concurrence::net::http::ws::{CloseCode, WebSocket, WsConnector, WsOptions, WsReader};
 use serde_json::{Value, json};
 
 /// A browser, and the way to tell it what to do.
@@ -241,18 +243,11 @@ struct Chat {
 
 impl Chat {
     fn start() -> Chat {
-        // Known beforehand, and the same after a restart.
-        let free = || {
-            TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-        };
-        let (web, telnet) = (free(), free());
+        let program = Program::start(example("chat_web").args(["127.0.0.1:0"; 2]));
         Chat {
-            program: Some(Chat::run(web, telnet)),
-            web,
-            telnet,
+            web: program.address_of("server"),
+            telnet: program.address_of("telnet"),
+            program: Some(program),
         }
     }
 
@@ -277,6 +272,18 @@ impl Chat {
 
     fn url(&self) -> String {
         format!("http://{}/", self.web)
+    }
+
+    /// As a page does, without a browser.
+    fn enter(&self, name: &str) -> WebSocket {
+        let url = format!("ws://{}/chat", self.web);
+        let connector = WsConnector::new().timeout(PATIENCE);
+        let mut socket = connector.connect(&url).unwrap();
+        socket.send(name).unwrap();
+        let here = socket.read().unwrap().expect("a welcome");
+        let begin = format!("here\t{name}");
+        assert!(here.as_text().is_some_and(|text| text.starts_with(&begin)));
+        socket
     }
 
     fn telnet(&self, name: &str) -> Telnet {
@@ -504,4 +511,62 @@ fn other_pages_are_kept_out() {
     socket.send("Ann").unwrap();
     assert_eq!(socket.read().unwrap(), Some("here\tAnn".into()));
     socket.close(CloseCode::NORMAL, "").unwrap();
+}
+
+/// Pages that say as much as they can cost the program no memory: they wait for the room, which is busy telling
+/// what they have said before.
+#[test]
+fn pages_that_flood_take_no_memory() {
+    const GUESTS: usize = 20;
+    const FLOODS: usize = 5;
+    const LINES: u64 = 15_000;
+    // What waits for all of them, should they be slow, is less.
+    const MOST: u64 = 4 << 20;
+    let chat = Chat::start();
+    let program = chat.program.as_ref().unwrap();
+    // Counts what comes.
+    let read = |mut reader: WsReader| {
+        let heard = Arc::new(AtomicU64::new(0));
+        let count = heard.clone();
+        let reading = thread::spawn(move || {
+            while let Ok(Some(_)) = reader.read() {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        (heard, reading)
+    };
+    // Each makes the room slower, but not the pages that flood.
+    let guests: Vec<_> = (0..GUESTS)
+        .map(|n| chat.enter(&format!("Guest {n}")).split())
+        .map(|(reader, writer)| (read(reader), writer))
+        .collect();
+    let floods: Vec<_> = (0..FLOODS)
+        .map(|n| chat.enter(&format!("Flood {n}")).split())
+        .map(|(reader, writer)| (read(reader), writer))
+        .collect();
+    let before = program.resident();
+    let floods: Vec<_> = floods
+        .into_iter()
+        .map(|(reading, mut flood)| {
+            // Until it is sent away, or the program has gone.
+            let flooding = thread::spawn(move || while flood.send("xxxxxxxxxx").is_ok() {});
+            (reading, flooding)
+        })
+        .collect();
+    eventually("the flood's lines", || {
+        let more = program.resident().saturating_sub(before);
+        assert!(more < MOST, "{more} bytes more");
+        // One that does not keep up with what it is told is sent away, and has flooded enough.
+        floods.iter().all(|((heard, reading), _)| {
+            heard.load(Ordering::Relaxed) >= LINES || reading.is_finished()
+        })
+    });
+    drop(chat);
+    for ((_, reading), flooding) in floods {
+        reading.join().unwrap();
+        flooding.join().unwrap();
+    }
+    for ((_, reading), _writer) in guests {
+        reading.join().unwrap();
+    }
 }

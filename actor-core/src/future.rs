@@ -17,7 +17,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use crate::block::{self, Here, Wait, Waiting};
+use crate::TimedOut;
+use crate::block::{self, Here, Interrupt, Wait, Waiting};
 use crate::primitive::AtomicBool;
 use crate::reactor::{Direction, Source};
 use crate::tasklet::core::Core;
@@ -206,10 +207,18 @@ impl Poller<'_> {
 
     /// Waits until it is to be polled again. Unwinds past a deadline; panics as [`block_on`] does.
     pub fn wait(&self) {
-        let wait = Wait::new(Waiting::Future, None);
+        // Without a deadline there is none to pass.
+        let _ = self.wait_until(None);
+    }
+
+    /// As [`wait`](Self::wait), but not for longer than until `deadline`.
+    pub fn wait_until(&self, deadline: Option<Instant>) -> Result<(), TimedOut> {
+        let wait = Wait::new(Waiting::Future, deadline);
         let woken = || self.is_woken().then_some(());
-        if let Err(interrupt) = block::wait_until_at(&self.here, wait, woken) {
-            interrupt.raise(OPERATION);
+        match block::wait_until_at(&self.here, wait, woken) {
+            Ok(()) => Ok(()),
+            Err(Interrupt::TimedOut) => Err(TimedOut),
+            Err(interrupt) => interrupt.raise(OPERATION),
         }
     }
 

@@ -68,6 +68,7 @@ mod unmatched;
 mod wait_list;
 mod waiter;
 mod wake;
+mod weighed;
 mod worker;
 
 pub use actor::{
@@ -137,6 +138,7 @@ pub mod __private {
     pub use crate::runtime::signals::Unblocked;
     use crate::sync::Event;
     use crate::waiter::{ThreadParker, Waiter};
+    pub use crate::weighed::{Scale, Weighed, Weighing};
     use crate::{
         Actor, Addr, AddrBuilder, CallError, Context, ExitReason, Message, Panic, Pid, SpawnError,
         TimedOut, Timer, worker,

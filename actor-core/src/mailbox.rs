@@ -214,7 +214,7 @@ impl Contents {
             } => {
                 let bound = bound.as_ref().filter(|_| !envelope.is_system());
                 if let Some(bound) = bound {
-                    match reserve(&bound.room, bound.overflow, patience, of) {
+                    match reserve(&bound.room, 1, bound.overflow, patience, of) {
                         Ok(true) => {}
                         Ok(false) => {
                             counters::OVERFLOWED.add(1);
@@ -325,6 +325,21 @@ impl Contents {
         }
     }
 
+    /// Drops what has waited longest; `false` if there is nothing that may be dropped.
+    pub(crate) fn drop_oldest(&self) -> bool {
+        let Contents::Ring { state, .. } = self else {
+            return false;
+        };
+        let oldest = state.lock().take_oldest();
+        // Not under the lock: its destructor may send.
+        let Some(oldest) = oldest else {
+            return false;
+        };
+        counters::OVERFLOWED.add(1);
+        oldest.fail(CallError::Full);
+        true
+    }
+
     /// Whether what is in it may be dropped to make room for others.
     pub(crate) fn drops_oldest(&self) -> bool {
         matches!(self, Contents::Ring { .. })
@@ -358,6 +373,14 @@ impl Contents {
     }
 }
 
+impl Ring {
+    /// Takes out what has waited longest of what may be dropped.
+    fn take_oldest(&mut self) -> Option<Envelope> {
+        let oldest = self.messages.iter().position(|old| !old.is_system())?;
+        self.messages.remove(oldest)
+    }
+}
+
 impl Home {
     /// Puts what has come from other threads behind what is here.
     fn collect(&mut self, arrived: &Queue) {
@@ -367,21 +390,24 @@ impl Home {
     }
 }
 
-/// Takes a place in a bounded mailbox; `Ok(false)` if the message is to be dropped instead.
+/// Takes places in a bounded mailbox; `Ok(false)` if the message is to be dropped instead.
 pub(crate) fn reserve(
     room: &Permits,
+    wanted: usize,
     overflow: Overflow,
     patience: Patience,
     of: Pid,
 ) -> Result<bool, SendError<()>> {
-    let refused = match room.try_acquire(1) {
+    let refused = match room.try_acquire(wanted) {
         Ok(true) => return Ok(true),
         Ok(false) => match (overflow, patience) {
             (Overflow::DropNewest, _) => return Ok(false),
             // The owner itself: while it waits here it makes no room.
             (Overflow::Block, _) if Pid::current() == Some(of) => return Err(SendError::Full(())),
-            (Overflow::Block, Patience::Policy) => wait_for_room(room, None, of),
-            (Overflow::Block, Patience::Until(deadline)) => wait_for_room(room, deadline, of),
+            (Overflow::Block, Patience::Policy) => wait_for_room(room, wanted, None, of),
+            (Overflow::Block, Patience::Until(deadline)) => {
+                wait_for_room(room, wanted, deadline, of)
+            }
             _ => return Err(SendError::Full(())),
         },
         Err(refused) => Err(refused),
@@ -397,9 +423,14 @@ pub(crate) fn reserve(
     }
 }
 
-fn wait_for_room(room: &Permits, deadline: Option<Instant>, of: Pid) -> Result<(), Refusal> {
+fn wait_for_room(
+    room: &Permits,
+    wanted: usize,
+    deadline: Option<Instant>,
+    of: Pid,
+) -> Result<(), Refusal> {
     block::enter().map_err(Refusal::Interrupted)?;
-    room.acquire(1, Wait::new(Waiting::Room(of), deadline))
+    room.acquire(wanted, Wait::new(Waiting::Room(of), deadline))
 }
 
 fn push_queue(arrived: &Queue, envelope: Envelope) -> Result<bool, SendError<Envelope>> {
@@ -448,8 +479,7 @@ fn push_ring(
         return Err(SendError::Ended(envelope));
     }
     let oldest = if ring.messages.len() >= capacity && !envelope.is_system() {
-        let oldest = ring.messages.iter().position(|old| !old.is_system());
-        oldest.and_then(|oldest| ring.messages.remove(oldest))
+        ring.take_oldest()
     } else {
         None
     };

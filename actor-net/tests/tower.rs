@@ -508,6 +508,40 @@ fn a_body_may_outlive_the_answer() {
     });
 }
 
+/// The connection is not kept for ever for somebody who neither reads nor drops it.
+#[test]
+fn a_body_that_is_kept_does_not_keep_the_connection() {
+    in_tasklet(|| {
+        let kept = Awaited::new();
+        let service = {
+            let kept = kept.clone();
+            move |request: Request<RequestBody>| {
+                let kept = kept.clone();
+                async move {
+                    let mut body = request.into_body();
+                    // One piece, and no more.
+                    let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+                    let data = frame.unwrap()?.into_data().unwrap();
+                    kept.bring(body);
+                    Ok::<_, io::Error>(text(data))
+                }
+            }
+        };
+        let limits = Limits::default().with(|limits| {
+            limits.write_time = Duration::from_millis(100);
+        });
+        let server = HttpServer::bind("127.0.0.1:0").unwrap().limits(limits);
+        let server = Running(server.spawn(tower(Serve(service))).unwrap());
+        let mut client = Client::of(&server);
+        client.send(post("Content-Length: 10", "hello"));
+        assert_eq!(client.body(), "hello");
+        assert_eq!(client.rest(), "");
+        eventually("the connection has gone", || server.connections() == 0);
+        let error = block_on(collect(block_on(kept.get()))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+    });
+}
+
 #[test]
 fn a_body_that_nobody_reads_does_no_harm() {
     in_tasklet(|| {

@@ -1,10 +1,10 @@
-//! Requests: the same ones come out however they come in, their bodies come through the chunks, and what has
-//! been served is written so that it is read back the same.
+//! Requests: the same ones come out however they come in, and whether a shortcut takes some of them or none; their
+//! bodies come through the chunks, and what has been served is written so that it is read back the same.
 
 #![no_main]
 
 use actor_net::http::__private::{BodyEnd, Event, RequestReader, encode, encode_end};
-use actor_net::http::{BadMessage, HeaderMap, Limits, Request};
+use actor_net::http::{BadMessage, HeaderMap, HeaderName, HeaderValue, Limits, RawHead, Request};
 use bytes::BytesMut;
 use fuzz::{choose, pieces};
 use libfuzzer_sys::fuzz_target;
@@ -22,12 +22,17 @@ fuzz_target!(|data: &[u8]| {
             limits.trailers_bytes = usize::from(tight % 32);
         }
     });
-    let whole = read(&[data], &limits);
-    assert_eq!(read(&pieces(data, cuts), &limits), whole);
+    let whole = read(&[data], &limits, Shortcut::None);
+    let pieces = pieces(data, cuts);
+    assert_eq!(read(&pieces, &limits, Shortcut::None), whole);
+    for shortcut in [Shortcut::All, Shortcut::Some] {
+        assert_eq!(read(&[data], &limits, shortcut), whole);
+        assert_eq!(read(&pieces, &limits, shortcut), whole);
+    }
 
     let again = write(&whole.0);
     if tight == 0 {
-        let (requests, error) = read(&[&again], &limits);
+        let (requests, error) = read(&[&again], &limits, Shortcut::All);
         assert_eq!((requests, error), (whole.0, None));
     }
 });
@@ -41,8 +46,42 @@ struct Seen {
     trailers: HeaderMap,
 }
 
+/// Which of the requests that it is shown a shortcut answers.
+#[derive(Clone, Copy)]
+enum Shortcut {
+    None,
+    Some,
+    All,
+}
+
+impl Shortcut {
+    /// What it has seen of a request, if it answers that.
+    fn take(self, head: &RawHead<'_>) -> Option<Seen> {
+        let takes = match self {
+            Shortcut::None => false,
+            Shortcut::Some => head.target().len() % 2 == 0,
+            Shortcut::All => true,
+        };
+        takes.then(|| {
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            let headers = head.headers().map(|(name, value)| {
+                let name: HeaderName = name.try_into().unwrap();
+                (name, HeaderValue::from_bytes(value).unwrap())
+            });
+            let mut seen = Seen {
+                line: format!("{} {} HTTP/1.1", text(head.method()), text(head.target())),
+                ..Seen::default()
+            };
+            for (name, value) in headers {
+                seen.headers.append(name, value);
+            }
+            seen
+        })
+    }
+}
+
 /// The requests that are whole, and the error that ends them.
-fn read(pieces: &[&[u8]], limits: &Limits) -> (Vec<Seen>, Option<BadMessage>) {
+fn read(pieces: &[&[u8]], limits: &Limits, shortcut: Shortcut) -> (Vec<Seen>, Option<BadMessage>) {
     let (mut reader, mut input) = (RequestReader::default(), BytesMut::new());
     let (mut requests, mut current) = (Vec::new(), Seen::default());
     let mut request = Request::new(());
@@ -52,9 +91,13 @@ fn read(pieces: &[&[u8]], limits: &Limits) -> (Vec<Seen>, Option<BadMessage>) {
             let mut shown = None;
             let answered = reader.show(&mut input, limits, |head| {
                 shown = Some((head.target().to_vec(), head.headers().count()));
-                None::<()>
+                shortcut.take(head)
             });
-            assert!(answered.is_none());
+            if let Some(seen) = answered {
+                assert_eq!(current, Seen::default(), "in the middle of another");
+                requests.push(seen);
+                continue;
+            }
             match reader.next(&mut input, &mut request, limits) {
                 Ok(None) => {
                     assert!(shown.is_none());

@@ -241,11 +241,21 @@ impl Program {
 
     /// The address that the program's log says it listens on.
     pub(crate) fn address(&self) -> SocketAddr {
+        self.address_in("listening")
+    }
+
+    /// The address that its log says the server listens on whose name begins so.
+    pub(crate) fn address_of(&self, name: &str) -> SocketAddr {
+        self.address_in(&format!("server={name}"))
+    }
+
+    /// That in the first line about listening that contains this.
+    fn address_in(&self, part: &str) -> SocketAddr {
         self.stderr.wait("address listened on", |text| {
             let mut lines = text
                 .split_inclusive('\n')
                 .filter(|line| line.ends_with('\n'));
-            let line = lines.find(|line| line.contains("listening"))?;
+            let line = lines.find(|line| line.contains("listening") && line.contains(part))?;
             let addr = &line[line.find("127.0.0.1:")?..];
             let end = addr.find(|c: char| c != '.' && c != ':' && !c.is_ascii_digit())?;
             addr[..end].parse().ok()

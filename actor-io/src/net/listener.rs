@@ -155,6 +155,11 @@ impl<F: Family> Listener<F> {
     }
 }
 
+/// The next connection of a listener, if one waits already: asks the system, whatever has been heard from it.
+pub fn accept_waiting<F: Family>(listener: &Listener<F>) -> io::Result<(Stream<F>, F::Addr)> {
+    adopt(accept(listener.as_fd())?)
+}
+
 fn adopt<F: Family>(
     (fd, peer): (OwnedFd, Option<SocketAddrAny>),
 ) -> io::Result<(Stream<F>, F::Addr)> {

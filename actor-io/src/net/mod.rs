@@ -23,6 +23,6 @@ pub(crate) use handle::Handle;
 pub use convert::into_source;
 pub use datagram::{DatagramSocket, Received, UdpSocket, UnixDatagram};
 pub use family::{Family, Internet, Unix};
-pub use listener::{Incoming, Listener, TcpListener, UnixListener};
+pub use listener::{Incoming, Listener, TcpListener, UnixListener, accept_waiting};
 pub use race::{Attempts, connect_first, is_time_out};
 pub use stream::{Stream, TcpStream, UnixStream};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::mem;
+#[cfg(feature = "tower")]
+use std::time::Duration;
 
 use actor_core::reactor::Source;
 use actor_io::fs::File;
@@ -74,9 +76,11 @@ pub(super) trait Frames: Read + Send {
     /// What comes behind the data, for who reads it.
     fn trailers(&mut self) -> HeaderMap;
 
-    /// When all has been written: looks after whoever still wants it. Calls `before_waiting` if somebody does.
+    /// When all has been written: looks after whoever still wants it, if he lets no more than so much time pass. Calls
+    /// `before_waiting` if there is somebody.
     fn finish(
         self: Box<Self>,
+        patience: Duration,
         before_waiting: &mut dyn FnMut() -> io::Result<()>,
     ) -> io::Result<()>;
 }

@@ -19,6 +19,7 @@ use actor_core::__private::workers;
 use actor_core::reactor::{Direction, Source, Watch};
 use actor_io::TcpStream;
 use http::{Request, Response, StatusCode};
+use rustix::net::RecvFlags;
 
 use super::body::Body;
 use super::incoming::Input;
@@ -198,6 +199,16 @@ impl Conn {
         let count = self.requests.load(Ordering::Relaxed).saturating_add(1);
         self.requests.store(count, Ordering::Relaxed);
         count
+    }
+
+    /// Whether something has come that nobody has read.
+    pub(super) fn has_input(&self) -> bool {
+        let mut byte = [0; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        matches!(
+            rustix::net::recv(&self.stream, &mut byte, flags),
+            Ok((1.., _))
+        )
     }
 
     fn common(&self) -> &Common {

@@ -40,6 +40,9 @@ pub struct Sent {
     pub keep_alive: bool,
 }
 
+/// Room for all of a head but the headers that are given.
+const ROOM: usize = 256;
+
 /// Writes the head of a response whose body has `size` bytes, if that is known.
 ///
 /// How the body ends is decided here. Of what `headers` say of that, a `Content-Length` counts, and
@@ -51,6 +54,7 @@ pub fn response_head<'h>(
     asked: Asked,
     out: &mut Vec<u8>,
 ) -> Sent {
+    out.reserve(ROOM);
     status_line(status, out);
     let interim = status.is_informational();
     let (mut length, mut closes, mut has_date) = (None, false, interim);
@@ -108,12 +112,7 @@ pub fn response_head<'h>(
     }
     match has_date {
         true => out.extend_from_slice(b"\r\n"),
-        false => {
-            // With the empty line that ends the head.
-            let mut line = *b"date:                              \r\n\r\n";
-            line[6..6 + date::LENGTH].copy_from_slice(&date::now());
-            out.extend_from_slice(&line);
-        }
+        false => date::end_head(out),
     }
     Sent { body, keep_alive }
 }
@@ -137,10 +136,15 @@ pub(super) fn upgrade_head(status: StatusCode, headers: &HeaderMap, out: &mut Ve
 /// Tells a client to go on with its body.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
+#[inline]
 fn status_line(status: StatusCode, out: &mut Vec<u8>) {
     if status == StatusCode::OK {
         return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
     }
+    other_status_line(status, out);
+}
+
+fn other_status_line(status: StatusCode, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     // There may be no reason, but there is a blank.
@@ -150,13 +154,18 @@ fn status_line(status: StatusCode, out: &mut Vec<u8>) {
 }
 
 /// Writes a line with a header. Neither name nor value can have the end of a line in it.
+#[inline]
 pub(super) fn header(name: &HeaderName, value: &HeaderValue, out: &mut Vec<u8>) {
-    out.extend_from_slice(name.as_str().as_bytes());
+    let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+    // Here once, and not for each part.
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name);
     out.extend_from_slice(b": ");
-    out.extend_from_slice(value.as_bytes());
+    out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
+#[inline]
 fn content_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"content-length: ");
     out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());

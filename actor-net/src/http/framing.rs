@@ -5,7 +5,7 @@
 //! RFC 9112 says which of them to take.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Method, Request, Response, StatusCode, Version};
 
@@ -50,36 +50,33 @@ pub(super) struct Notes {
 impl Notes {
     /// Takes note of a header.
     #[inline]
-    pub(super) fn note(&mut self, name: &str, value: &[u8]) {
-        match name {
-            "content-length" => {
-                self.length = Some(match self.length {
-                    None => number(value),
-                    // Equal ones too, in requests and responses: `BadMessage` says why.
-                    Some(_) => Err(BadMessage::RepeatedContentLength),
-                });
-            }
-            "transfer-encoding" => {
-                self.coding = Some(match self.coding {
-                    None => chunked(value),
-                    Some(_) => Err(BadMessage::TransferEncoding),
-                });
-            }
-            "connection" => self.connection = true,
-            "expect" => {
-                self.expects = Some(match self.expects {
-                    None if value.eq_ignore_ascii_case(b"100-continue") => Ok(()),
-                    _ => Err(BadMessage::Expectation),
-                });
-            }
-            _ => {}
+    pub(super) fn note(&mut self, name: &HeaderName, value: &[u8]) {
+        // Names of which the crate `http` knows are numbers there, and cost nothing to compare.
+        if *name == CONTENT_LENGTH {
+            self.length = Some(match self.length {
+                None => number(value),
+                // Equal ones too, in requests and responses: `BadMessage` says why.
+                Some(_) => Err(BadMessage::RepeatedContentLength),
+            });
+        } else if *name == TRANSFER_ENCODING {
+            self.coding = Some(match self.coding {
+                None => chunked(value),
+                Some(_) => Err(BadMessage::TransferEncoding),
+            });
+        } else if *name == CONNECTION {
+            self.connection = true;
+        } else if *name == EXPECT {
+            self.expects = Some(match self.expects {
+                None if value.eq_ignore_ascii_case(b"100-continue") => Ok(()),
+                _ => Err(BadMessage::Expectation),
+            });
         }
     }
 
     fn of(headers: &HeaderMap) -> Self {
         let mut notes = Notes::default();
         for (name, value) in headers {
-            notes.note(name.as_str(), value.as_bytes());
+            notes.note(name, value.as_bytes());
         }
         notes
     }

@@ -17,6 +17,7 @@ use super::class::{are_of_target, is_token, split_name};
 use super::error::BadMessage;
 use super::framing::Notes;
 use super::limits::Limits;
+use super::names::frequent;
 use super::raw::RawHead;
 use super::scan::{FirstLine, HeadScan, VERSION};
 
@@ -37,7 +38,7 @@ pub(super) fn take_request<T>(
 ) -> Result<Option<Notes>, BadMessage> {
     if scan.is_new() {
         let mut room = [const { MaybeUninit::uninit() }; FEW];
-        let mut fields = [Field::default(); FEW];
+        let mut fields = [const { MaybeUninit::uninit() }; FEW];
         if let Ok((line, fields)) = parse_request(input, &mut room, &mut fields, limits) {
             let head = input.split_to(line.end).freeze();
             return fill(request, head, &line, fields, limits.connect).map(Some);
@@ -49,7 +50,7 @@ pub(super) fn take_request<T>(
     input.advance(extent.begin);
     let head = input.split_to(extent.end - extent.begin).freeze();
     let mut room = vec![MaybeUninit::uninit(); extent.headers];
-    let mut fields = vec![Field::default(); extent.headers];
+    let mut fields = vec![MaybeUninit::uninit(); extent.headers];
     let (line, fields) = parse_request(&head, &mut room, &mut fields, limits)?;
     // It ends where the scan has found the end, or the two do not mean the same by a line.
     if line.end != head.len() {
@@ -72,7 +73,7 @@ pub(super) fn show_request<R>(
         return None;
     }
     let mut room = [const { MaybeUninit::uninit() }; FEW];
-    let mut fields = [Field::default(); FEW];
+    let mut fields = [const { MaybeUninit::uninit() }; FEW];
     let (line, fields) = parse_request(input, &mut room, &mut fields, limits).ok()?;
     if !is_plain(input, &line, fields) {
         return None;
@@ -196,7 +197,7 @@ const MAX_HEAD: usize = u32::MAX as usize;
 fn parse_request<'b, 'f>(
     input: &'b [u8],
     room: Room<'_, 'b>,
-    fields: &'f mut [Field],
+    fields: &'f mut [MaybeUninit<Field>],
     limits: &Limits,
 ) -> Result<(RequestLine, &'f [Field]), BadMessage> {
     let seen = &input[..input.len().min(limits.head).min(MAX_HEAD)];
@@ -232,12 +233,12 @@ fn parse_request<'b, 'f>(
         let value = (header.value.as_ptr() as usize).wrapping_sub(seen.as_ptr() as usize);
         let value_end = value.wrapping_add(header.value.len());
         let blanks = seen.get(value_end..).ok_or(BadMessage::LineEnd)?;
-        *field = Field {
+        field.write(Field {
             name: begin as u32,
             name_end: (begin + header.name.len()) as u32,
             value: value as u32,
             value_end: value_end as u32,
-        };
+        });
         let blanks = blanks.iter().take_while(|&&byte| is_blank(byte)).count();
         let end = value_end + blanks;
         if end - begin > limits.header {
@@ -245,6 +246,9 @@ fn parse_request<'b, 'f>(
         }
         begin = line_end(seen, end)?;
     }
+    // SAFETY: the loop has come to its end, so each of them has been written. There are as many headers, or the
+    // slice above would have failed.
+    let fields = unsafe { fields.assume_init_ref() };
     match line_end(seen, begin)? == end {
         true => Ok((line, fields)),
         false => Err(BadMessage::LineEnd),
@@ -279,15 +283,15 @@ fn fill<T>(
     let (mut notes, mut has_host) = (Notes::default(), false);
     let mut name_of = |field: &Field| {
         let (name, value) = (&head[field.name()], &head[field.value()]);
-        // Each request has one, so it is worth being known at once.
-        if name.eq_ignore_ascii_case(b"host") {
+        let name = header_name(name)?;
+        if name == HOST {
             if mem::replace(&mut has_host, true) {
                 return Err(BadMessage::RepeatedHost);
             }
-            return check_host(value).map(|()| HOST);
+            check_host(value)?;
+        } else {
+            notes.note(&name, value);
         }
-        let name = header_name(name)?;
-        notes.note(name.as_str(), value);
         Ok(name)
     };
     reserve(headers, fields.len())?;
@@ -363,6 +367,9 @@ fn reserve(headers: &mut HeaderMap, count: usize) -> Result<(), BadMessage> {
 
 #[inline]
 fn header_name(name: &[u8]) -> Result<HeaderName, BadMessage> {
+    if let Some(name) = frequent(name) {
+        return Ok(name);
+    }
     let name = HeaderName::from_bytes(name).map_err(|_| BadMessage::Header)?;
     match name.as_str() {
         "content_length" | "transfer_encoding" => Err(BadMessage::HeaderName),
@@ -372,11 +379,22 @@ fn header_name(name: &[u8]) -> Result<HeaderName, BadMessage> {
 
 #[inline]
 fn append(headers: &mut HeaderMap, name: HeaderName, value: Bytes) -> Result<(), BadMessage> {
-    let value = HeaderValue::from_maybe_shared(value).map_err(|_| BadMessage::Header)?;
+    let value = header_value(value)?;
     match headers.try_append(name, value) {
         Ok(_) => Ok(()),
         Err(_) => Err(BadMessage::TooManyHeaders),
     }
+}
+
+/// A value that `httparse` has let through.
+#[inline]
+fn header_value(value: Bytes) -> Result<HeaderValue, BadMessage> {
+    if value.is_ascii() {
+        // SAFETY: it is UTF-8, being ASCII. Nor has it any of the control characters that a value must not have:
+        // `httparse` refuses what is below a blank, save for the tab, and DEL.
+        return Ok(unsafe { HeaderValue::from_maybe_shared_unchecked(value) });
+    }
+    HeaderValue::from_maybe_shared(value).map_err(|_| BadMessage::Header)
 }
 
 /// Adds a header of a head that lives on.
@@ -462,6 +480,36 @@ impl From<httparse::Error> for BadMessage {
             httparse::Error::Token | httparse::Error::Status => BadMessage::FirstLine,
             httparse::Error::TooManyHeaders => BadMessage::TooManyHeaders,
             httparse::Error::Version => BadMessage::Version,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values are made without another look at them, so what is let through must be what a value may be.
+    #[test]
+    fn each_byte_in_a_value_is_refused_or_may_be_there() {
+        for byte in 0..=u8::MAX {
+            let value = [b"a".as_slice(), &[byte], b"b"].concat();
+            let line = [b"x: ".as_slice(), &value, b"\r\n"].concat();
+            let head = [b"GET / HTTP/1.1\r\nhost: a\r\n".as_slice(), &line, b"\r\n"].concat();
+            let mut request = Request::new(());
+            let mut input = BytesMut::from(&head[..]);
+            let limits = Limits::default();
+            let taken = take_request(&mut HeadScan::default(), &mut input, &mut request, &limits);
+            let expected = HeaderValue::from_bytes(&value).ok();
+            match taken {
+                Ok(taken) => {
+                    assert!(taken.is_some());
+                    assert_eq!(request.headers().get("x"), expected.as_ref(), "{byte}");
+                }
+                Err(_) => assert_eq!(expected, None, "{byte}"),
+            }
+            let lines = Bytes::from([&line[..], b"\r\n"].concat());
+            let trailers = trailers(&lines, 1).ok();
+            assert_eq!(trailers.and_then(|mut map| map.remove("x")), expected);
         }
     }
 }

@@ -114,8 +114,10 @@ pub(super) struct Incoming {
     data: Bytes,
     /// How much is left, where that was said in advance.
     left: Option<u64>,
-    /// When the first of it was waited for, and how much has come since.
-    since: Option<Instant>,
+    /// How long it has been waited for, in all and since something came, and how much has come meanwhile. While nobody
+    /// reads, the client cannot help it if nothing comes.
+    waited: Duration,
+    silent: Duration,
     count: u64,
     outcome: Outcome,
     trailers: HeaderMap,
@@ -142,7 +144,8 @@ impl Incoming {
                 BodyEnd::Chunked | BodyEnd::Close => None,
             },
             input: Some(input),
-            since: None,
+            waited: Duration::ZERO,
+            silent: Duration::ZERO,
             count: 0,
             outcome: Outcome::Unread,
             trailers: HeaderMap::new(),
@@ -240,16 +243,14 @@ impl Incoming {
     fn receive(&mut self, poller: Option<&Poller<'_>>) -> io::Result<bool> {
         let told = self.returns.tell(self.conn.stream());
         told.map_err(|error| self.lose(error))?;
-        let since = *self.since.get_or_insert_with(time::now);
         let rate = self.limits.body_rate.max(1);
         let earned = Duration::from_secs_f64(self.count as f64 / f64::from(rate));
-        let by_rate = since.checked_add(self.limits.body_grace.saturating_add(earned));
+        let by_rate = self.limits.body_grace.saturating_add(earned);
+        let by_rate = by_rate.saturating_sub(self.waited);
         // What has come quickly is no credit for a long silence.
-        let by_silence = time::now().checked_add(self.limits.idle_time);
-        let deadline = match (by_rate, by_silence) {
-            (Some(rate), Some(silence)) => Some(rate.min(silence)),
-            (rate, silence) => rate.or(silence),
-        };
+        let by_silence = self.limits.idle_time.saturating_sub(self.silent);
+        let begun = time::now();
+        let deadline = begun.checked_add(by_rate.min(by_silence));
         let Some(input) = &mut self.input else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
@@ -258,16 +259,21 @@ impl Incoming {
             None => stream.receive(&mut input.bytes, deadline).map(Some),
             Some(poller) => receive_unless_woken(stream, &mut input.bytes, deadline, poller),
         };
+        let now = time::now();
+        let waited = now.saturating_duration_since(begun);
+        self.waited += waited;
+        self.silent += waited;
         match received {
             Ok(None) => Ok(false),
             Ok(Some(0)) => Err(self.lose(io::ErrorKind::UnexpectedEof.into())),
             Ok(Some(count)) => {
                 self.count += count as u64;
+                self.silent = Duration::ZERO;
                 Ok(true)
             }
             Err(error) if error.get_ref().is_some_and(|inner| inner.is::<TimedOut>()) => {
                 // The deadline may have been one of the handler's own.
-                if deadline.is_some_and(|deadline| deadline <= time::now()) {
+                if deadline.is_some_and(|deadline| deadline <= now) {
                     self.outcome = Outcome::Refused(StatusCode::REQUEST_TIMEOUT);
                 }
                 Err(error)

@@ -71,7 +71,8 @@ pub struct Limits {
     pub body_rate: u32,
     /// How long a body may be slower than that, at its beginning. Default: 5 seconds.
     pub body_grace: Duration,
-    /// How long the peer may take to read anything of an answer. Default: 30 seconds. The connection is dropped.
+    /// How long the peer may take to read anything of an answer. Default: 30 seconds. The connection is dropped. As long
+    /// is waited for a service of tower to go on with the body of a request that has been answered.
     pub write_time: Duration,
     /// How many requests a connection may bring. Default: as many as it likes. The last is answered, with
     /// `Connection: close`.

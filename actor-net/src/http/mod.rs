@@ -20,6 +20,7 @@ mod framing;
 mod head;
 mod incoming;
 mod limits;
+mod names;
 mod peer;
 mod range;
 mod raw;
@@ -79,4 +80,6 @@ pub mod __private {
     pub use super::range::{Selection, select};
     pub use super::reader::{Event, RequestReader};
     pub use super::scan::{Extent, FirstLine, HeadScan};
+    #[cfg(feature = "websocket")]
+    pub use super::ws::probe::Probe;
 }

@@ -162,6 +162,12 @@ impl RequestReader {
         matches!(self.state, State::Head(_))
     }
 
+    /// Whether nothing has been seen of the next head, so that there is nothing to be done before something comes.
+    #[inline]
+    pub(super) fn is_between(&self) -> bool {
+        matches!(&self.state, State::Head(scan) if scan.is_new())
+    }
+
     /// Whether it is in the middle of something, of which more may be on its way.
     pub(super) fn is_amid(&self) -> bool {
         matches!(

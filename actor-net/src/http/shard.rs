@@ -58,6 +58,8 @@ pub(super) struct Shard {
 #[derive(Default)]
 struct State {
     conns: Roll<Entry>,
+    /// How many have been admitted and are not among these yet.
+    coming: usize,
     ready: VecDeque<Arc<Conn>>,
     /// Whether a clerk has the role.
     taken: bool,
@@ -152,6 +154,7 @@ impl Shard {
     /// Begins to serve a connection.
     pub(super) fn take_in(self: &Arc<Self>, stream: Stream, peer: PeerAddr, place: Place) {
         let shard = self.clone();
+        self.state.lock().coming += 1;
         // Where its events are to come.
         at(self.worker, move || {
             let conn = Conn::new(shard.clone(), stream, peer);
@@ -163,10 +166,12 @@ impl Shard {
     }
 
     fn open(self: &Arc<Self>, conn: Arc<Conn>) {
-        let begin_sweeps = {
+        let (begin_sweeps, phase) = {
             let mut state = self.state.lock();
-            if state.phase != Phase::Serving {
-                drop(state);
+            state.coming -= 1;
+            let phase = state.phase;
+            if phase == Phase::Killing {
+                self.dismiss_all_at_end(state);
                 return conn.close(Vec::new(), false);
             }
             let number = state.conns.enter(Entry {
@@ -176,12 +181,15 @@ impl Shard {
                 stage: Stage::Idle,
             });
             conn.set_number(number);
-            !std::mem::replace(&mut state.sweeps, true)
+            (!std::mem::replace(&mut state.sweeps, true), phase)
         };
-        if let Err(error) = conn.stream().source().watch(conn.clone())
-            && self.remove(&conn)
-        {
-            conn.lose(&error);
+        if let Err(error) = conn.stream().source().watch(conn.clone()) {
+            if self.remove(&conn) {
+                conn.lose(&error);
+            }
+        } else if phase != Phase::Serving {
+            // It has come in time, and perhaps with a request.
+            self.close_if_idle(conn);
         }
         if begin_sweeps {
             self.sweep_later();
@@ -365,7 +373,7 @@ impl Shard {
 
     /// Ends the clerks when there is nothing more to come.
     fn dismiss_all_at_end(&self, state: MutexGuard<'_, State>) {
-        if state.phase == Phase::Serving || !state.conns.is_empty() {
+        if state.phase == Phase::Serving || !state.conns.is_empty() || state.coming > 0 {
             return;
         }
         let clerks: Vec<_> = state.clerks.iter().map(|one| one.addr.clone()).collect();
@@ -402,27 +410,40 @@ impl Shard {
 
     // The end ----------------------------------------------------------------------------------
 
-    fn close_idle(self: &Arc<Self>) {
+    /// Closes those that are idle, once the server is to end: those with this number and behind it, a few at a time.
+    fn close_idle(self: &Arc<Self>, from: u32) {
         let shard = self.clone();
         at(self.worker, move || {
-            let idle = {
-                let mut state = shard.state.lock();
-                // Those on the list are still served, if there is anybody who can.
-                let nobody = state.clerks.is_empty();
-                let idle = state.take_all(|stage| match stage {
-                    Stage::Idle => true,
-                    Stage::Ready => nobody,
-                    Stage::Served | Stage::ServedAgain => false,
-                });
-                let ready = state.take_ready_at_end();
-                shard.dismiss_all_at_end(state);
-                drop(ready);
-                idle
-            };
-            end_some(shard.worker, idle, |entry| {
-                entry.conn.close(Vec::new(), false)
-            });
+            let (idle, next) = shard.state.lock().some_to_close(from);
+            for conn in idle {
+                shard.close_if_idle(conn);
+            }
+            if let Some(next) = next {
+                return shard.close_idle(next);
+            }
+            let mut state = shard.state.lock();
+            let ready = state.take_ready_at_end();
+            shard.dismiss_all_at_end(state);
+            drop(ready);
         });
+    }
+
+    /// Closes a connection, once the server is to end, unless it is being served or soon will be.
+    fn close_if_idle(self: &Arc<Self>, conn: Arc<Conn>) {
+        let has_input = conn.has_input();
+        let mut state = self.state.lock();
+        // A request that has come and that nobody has been told of yet is still served: word of it is on its way.
+        let is_waited_for = has_input && !state.clerks.is_empty();
+        let is_to_close = state.is_to_close();
+        let is_idle = |entry: &mut Entry| is_to_close(entry.stage);
+        if is_waited_for || !state.entry(&conn).is_some_and(is_idle) {
+            return;
+        }
+        state.conns.leave(conn.number());
+        let ready = state.take_ready_at_end();
+        self.dismiss_all_at_end(state);
+        drop(ready);
+        conn.close(Vec::new(), false);
     }
 
     fn enter(&self, phase: Phase) -> MutexGuard<'_, State> {
@@ -442,7 +463,7 @@ impl Shard {
         for addr in busy {
             stop_for(&addr, &ExitReason::Shutdown);
         }
-        self.close_idle();
+        self.close_idle(0);
     }
 
     fn cut_off(&self) {
@@ -523,6 +544,33 @@ impl State {
             }
         }
         None
+    }
+
+    /// Whether a connection at this stage is to be closed when the server is to end: those on the list are still served,
+    /// if there is anybody who can.
+    fn is_to_close(&self) -> impl Fn(Stage) -> bool + use<> {
+        let nobody = self.clerks.is_empty();
+        move |stage| match stage {
+            Stage::Idle => true,
+            Stage::Ready => nobody,
+            Stage::Served | Stage::ServedAgain => false,
+        }
+    }
+
+    /// Some of them, with this number and behind it, and the number to go on with if there are more.
+    fn some_to_close(&mut self, from: u32) -> (Vec<Arc<Conn>>, Option<u32>) {
+        let is_to_close = self.is_to_close();
+        let mut some = Vec::new();
+        for (number, entry) in self.conns.iter_mut() {
+            if number < from || !is_to_close(entry.stage) {
+                continue;
+            }
+            if some.len() == CLOSED_AT_ONCE {
+                return (some, Some(number));
+            }
+            some.push(entry.conn.clone());
+        }
+        (some, None)
     }
 
     /// Takes the list, if none of those on it is to be served any more. To be dropped when the lock has been let go:

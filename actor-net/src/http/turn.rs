@@ -105,11 +105,7 @@ impl<'a> Turn<'a> {
     /// Reads, and answers what it reads. A panic ends the connection, after what can still be said. `spare` is an
     /// empty map whose memory is used again.
     pub(super) fn serve(&self, input: &mut Input, spare: &mut HeaderMap) -> io::Result<End> {
-        // What heads are read into: its headers are empty between two.
-        let mut slot = Request::default();
-        *slot.headers_mut() = mem::take(spare);
-        let end = catch_panic(|| self.serve_all(input, &mut slot));
-        *spare = mem::take(slot.headers_mut());
+        let end = catch_panic(|| self.serve_all(input, spare));
         let end = end.unwrap_or_else(|panic| {
             let (server, peer) = (&self.desk.shard.common().admission.name, self.conn.addr());
             tracing::error!(server, %peer, %panic, "a handler has panicked");
@@ -127,7 +123,7 @@ impl<'a> Turn<'a> {
         end
     }
 
-    fn serve_all(&self, input: &mut Input, slot: &mut Request<Body>) -> io::Result<End> {
+    fn serve_all(&self, input: &mut Input, spare: &mut HeaderMap) -> io::Result<End> {
         let common = self.desk.shard.common();
         let limits = &*common.limits;
         let stream = self.conn.stream();
@@ -141,6 +137,10 @@ impl<'a> Turn<'a> {
         let mut received = 0;
         loop {
             loop {
+                // As it is behind most of what is received: then there is nothing to be found out by parsing it.
+                if input.bytes.is_empty() && input.reader.is_between() {
+                    break;
+                }
                 if self.requests.get() == TURN_REQUESTS {
                     self.output.borrow_mut().flush(stream, limits)?;
                     return Ok(End::Again);
@@ -152,11 +152,17 @@ impl<'a> Turn<'a> {
                         Cut::Last => return Ok(End::Close),
                     }
                 }
-                match input.reader.next(&mut input.bytes, slot, limits) {
-                    Ok(None) => break,
+                // Made here and given to the handler, so that it is not moved from one place to another: it is large.
+                let mut request = Request::default();
+                *request.headers_mut() = mem::take(spare);
+                match input.reader.next(&mut input.bytes, &mut request, limits) {
+                    Ok(None) => {
+                        *spare = mem::take(request.headers_mut());
+                        break;
+                    }
                     Ok(Some(Event::Head(framing))) => {
                         self.requests.set(self.requests.get() + 1);
-                        let end = self.request(slot, framing, input)?;
+                        let end = self.request(request, framing, input, spare)?;
                         self.desk.clear();
                         if let Some(end) = end {
                             return Ok(end);
@@ -228,12 +234,15 @@ impl<'a> Turn<'a> {
         })
     }
 
-    /// Serves a request; how the turn ends if it was the last of its connection.
+    /// Serves a request; how the turn ends if it was the last of its connection. The memory of the answer's headers
+    /// becomes `spare`.
+    #[inline]
     fn request(
         &self,
-        slot: &mut Request<Body>,
+        mut request: Request<Body>,
         framing: Framing,
         input: &mut Input,
+        spare: &mut HeaderMap,
     ) -> io::Result<Option<End>> {
         let common = self.desk.shard.common();
         let limits = &common.limits;
@@ -242,10 +251,10 @@ impl<'a> Turn<'a> {
         if limits.requests.is_some_and(|limit| count >= limit) {
             input.reader.close();
         }
-        let is_tunnel = slot.method() == Method::CONNECT;
+        let is_tunnel = request.method() == Method::CONNECT;
         let mut asked = Asked {
-            head: slot.method() == Method::HEAD,
-            version: slot.version(),
+            head: request.method() == Method::HEAD,
+            version: request.version(),
             keep_alive: framing.keep_alive && limits.requests.is_none_or(|limit| count < limit),
         };
         let (body, returns) = match input.reader.whole_body(&mut input.bytes) {
@@ -267,8 +276,8 @@ impl<'a> Turn<'a> {
         };
 
         self.stage.set(Stage::Handling(asked));
-        *slot.body_mut() = body;
-        let mut response = common.handler.handle(mem::take(slot));
+        *request.body_mut() = body;
+        let mut response = common.handler.handle(request);
 
         // The body may also be that of the answer.
         let mut lent = returns;
@@ -307,12 +316,12 @@ impl<'a> Turn<'a> {
             }
         }
         self.stage.set(Stage::Answering);
-        let (keep_alive, headers) = {
+        let keep_alive = {
             let mut output = self.output.borrow_mut();
             if lent.as_ref().is_some_and(|returns| returns.is_to_be_told()) {
                 output.go_on();
             }
-            match output.answer(response, asked, stream, limits) {
+            match output.answer(&mut response, asked, stream, limits) {
                 Ok(answered) => answered,
                 Err(error) => {
                     // What there was before is not to be lost with it. If it is the socket that has failed, nothing is
@@ -323,7 +332,8 @@ impl<'a> Turn<'a> {
             }
         };
         self.stage.set(Stage::Between);
-        *slot.headers_mut() = headers;
+        mem::swap(spare, response.headers_mut());
+        spare.clear();
         if let Some(returns) = lent {
             match returns.take_back() {
                 Some((back, Outcome::Read)) => {

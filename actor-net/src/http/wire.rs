@@ -1,6 +1,7 @@
 //! What goes out on a connection: finished answers are gathered, and go out together.
 
 use std::io;
+use std::mem;
 
 use actor_core::__private::begin_operation;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -69,31 +70,28 @@ impl Output {
         }
     }
 
-    /// Writes an answer, and sends what must not wait. Gives whether the connection stays open, and the headers,
-    /// whose memory can be used again.
+    /// Writes an answer, and sends what must not wait. Gives whether the connection stays open. The body is taken out.
     #[inline]
     pub(super) fn answer(
         &mut self,
-        response: Response<Body>,
+        response: &mut Response<Body>,
         asked: Asked,
         stream: &Stream,
         limits: &Limits,
-    ) -> io::Result<(bool, HeaderMap)> {
-        let (parts, body) = response.into_parts();
+    ) -> io::Result<bool> {
         let sent = encode::response_head(
-            parts.status,
-            &parts.headers,
-            body.size(),
+            response.status(),
+            response.headers(),
+            response.body().size(),
             asked,
             &mut self.bytes,
         );
+        let body = mem::take(response.body_mut());
         let whole = self.body(body, sent.body, stream, limits)?;
         if self.bytes.len() >= GATHERED {
             self.flush(stream, limits)?;
         }
-        let mut headers = parts.headers;
-        headers.clear();
-        Ok((sent.keep_alive && whole, headers))
+        Ok(sent.keep_alive && whole)
     }
 
     /// The same for an answer of a shortcut.
@@ -145,7 +143,26 @@ impl Output {
     }
 
     /// Writes a body; `false` if it was shorter than announced.
+    #[inline]
     fn body(
+        &mut self,
+        body: Body,
+        announced: encode::Body,
+        stream: &Stream,
+        limits: &Limits,
+    ) -> io::Result<bool> {
+        if let (Kind::Bytes(bytes), encode::Body::Length(length)) = (&body.0, announced)
+            && bytes.len() <= COPIED
+            && bytes.len() as u64 == length
+        {
+            self.bytes.extend_from_slice(bytes);
+            return Ok(true);
+        }
+        self.any_body(body, announced, stream, limits)
+    }
+
+    /// The same.
+    fn any_body(
         &mut self,
         body: Body,
         announced: encode::Body,
@@ -172,7 +189,7 @@ impl Output {
                 if is_chunked {
                     chunk::encode_end(&trailers, &mut self.bytes);
                 }
-                frames.finish(&mut || self.flush(stream, limits))?;
+                frames.finish(limits.write_time, &mut || self.flush(stream, limits))?;
             }
             // It has a length as well. What is to be encrypted must be read.
             Kind::Regions(regions) if !stream.is_encrypted() => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actor_core::Tasklet;
+use actor_io::__private::accept_waiting;
 use actor_io::{Family, Internet, Listener, Stream};
 
 use super::connection::Refusal;
@@ -15,6 +16,9 @@ use super::throttle::Throttle;
 /// How many connections are taken before others on this worker have their turn; and how many may be
 /// lost in a row before that looks like more than bad luck.
 const BATCH: usize = 64;
+
+/// How many connections are still taken that wait when a server is to end: as many as a listener lets wait, as a rule.
+const LAST: usize = 1024;
 
 /// The pauses while the system is short of something: each twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -27,6 +31,9 @@ const STOP_LATENCY: Duration = Duration::from_millis(50);
 pub(super) trait Acceptor<F: Family = Internet> {
     /// The next connection; none once the current tasklet is asked to stop.
     fn accept_or_stop(&self) -> io::Result<Option<(Stream<F>, F::Addr)>>;
+
+    /// The next connection, if one waits.
+    fn accept_waiting(&self) -> Option<(Stream<F>, F::Addr)>;
 
     /// Closes the next connection, if one waits; never blocks.
     fn turn_away(&self) -> bool;
@@ -48,13 +55,18 @@ impl<F: Family> Acceptor<F> for &Listener<F> {
         Listener::accept_or_stop(self)
     }
 
+    fn accept_waiting(&self) -> Option<(Stream<F>, F::Addr)> {
+        accept_waiting(self).ok()
+    }
+
     fn turn_away(&self) -> bool {
         // Straight at the socket, which does not block.
         self.socket_ref().accept().is_ok()
     }
 }
 
-/// Accepts until the current tasklet is asked to stop.
+/// Accepts until the current tasklet is asked to stop. Those who wait then have been told by the system that they are
+/// connected, and have perhaps sent something: without the listener they would be reset.
 pub(super) fn until_stopped<F, A, S>(listener: A, service: &Arc<S>) -> io::Result<()>
 where
     F: Family,
@@ -65,20 +77,28 @@ where
     let mut backoff = BackOff::new();
     let mut shortages = Throttle::default();
     let mut refusals = Throttle::default();
+    let mut admit = |stream, peer| {
+        if let Err(refusal) = service.admit(stream, peer) {
+            service.connections().count_refused(1);
+            if let Some(count) = refusals.count() {
+                log_refusals(service.name(), count, &refusal);
+            }
+        }
+    };
     loop {
         for _ in 0..BATCH {
             match listener.accept_or_stop() {
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    let last = std::iter::from_fn(|| listener.accept_waiting());
+                    last.take(LAST)
+                        .for_each(|(stream, peer)| admit(stream, peer));
+                    return Ok(());
+                }
                 Ok(Some((stream, peer))) => {
                     if backoff.success() {
                         reserve.refill();
                     }
-                    if let Err(refusal) = service.admit(stream, peer) {
-                        service.connections().count_refused(1);
-                        if let Some(count) = refusals.count() {
-                            log_refusals(service.name(), count, &refusal);
-                        }
-                    }
+                    admit(stream, peer);
                 }
                 Err(error) => {
                     let failure = Failure::of(&error);
@@ -267,6 +287,10 @@ mod tests {
                     listener.accept().map(Some)
                 }
             }
+        }
+
+        fn accept_waiting(&self) -> Option<(TcpStream, SocketAddr)> {
+            None
         }
 
         fn turn_away(&self) -> bool {

@@ -73,7 +73,7 @@ use crate::connection::Connection;
 /// # Stopping
 ///
 /// When the tasklet that runs the server is asked to stop, by the end of the program for one, it
-/// closes the listener, asks every connection's tasklet to stop, and returns when they have ended. A
+/// takes the connections that wait already, closes the listener, asks every connection's tasklet to stop, and returns when they have ended. A
 /// handler in a [receive](Tasklet::receive) loop leaves it then, and can say goodbye; one that reads
 /// from its socket goes on until the peer is done or the grace is over, which
 /// [`ServerHandle::shutdown`] or else the runtime sets. Killing the server kills its connections. As

@@ -1,10 +1,15 @@
 //! Where redirects lead.
 
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::thread;
+
+use actor_core::block_on_thread;
 use actor_net::http::{
     Body, FetchError, FinalUri, HttpClient, IntoResponse, Method, Request, Response, StatusCode,
 };
 
-use crate::common::in_tasklet;
+use crate::common::{PATIENCE, in_tasklet};
 use crate::{Running, Script, always, client, text};
 
 fn redirect(status: StatusCode, location: &str) -> Response<Body> {
@@ -220,5 +225,80 @@ fn cookies_come_and_go_with_redirects() {
         assert_eq!(text(client.get(other).unwrap()), "");
         jar.clear();
         assert_eq!(text(client.get(server.url("/")).unwrap()), "");
+    });
+}
+
+/// The address of nobody, for as long as the first is kept.
+fn nobody() -> (socket2::Socket, String) {
+    let holder = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    holder.bind(&any.into()).unwrap();
+    let addr = holder.local_addr().unwrap().as_socket().unwrap();
+    (holder, format!("http://{addr}/"))
+}
+
+/// The first server has seen it, and may have done what it asks for.
+#[test]
+fn what_fails_behind_a_redirect_is_not_unsent() {
+    in_tasklet(|| {
+        let (_holder, dead) = nobody();
+        let leads = [&dead, "http://nowhere.invalid/"];
+        for (i, to) in leads.into_iter().enumerate() {
+            let to = to.to_owned();
+            let server =
+                Running::new(move |_: Request<Body>| redirect(StatusCode::TEMPORARY_REDIRECT, &to));
+            let url = server.url("/pay");
+            let request = Request::post(&*url).body(Body::from("x")).unwrap();
+            let failed = client().send(request).unwrap_err();
+            assert!(failed.request.is_none());
+            assert!(!failed.error.is_unsent(), "{:?}", failed.error);
+            assert!(!failed.error.is_timed_out());
+            let kind = failed.error.kind();
+            let FetchError::Later { visited, error } = failed.error else {
+                panic!("{:?}", failed.error);
+            };
+            assert_eq!(visited, [url.parse::<actor_net::http::Uri>().unwrap()]);
+            assert_eq!(error.kind(), kind);
+            // None of it has been sent to the last.
+            assert!(error.is_unsent());
+            match (i, *error) {
+                (0, FetchError::Connect { .. }) | (1, FetchError::Resolve { .. }) => {}
+                (_, other) => panic!("{other:?}"),
+            }
+        }
+    });
+}
+
+/// A server that answers with a refused expectation, and is gone when the request is made without.
+#[test]
+fn what_fails_after_a_refused_expectation_is_not_unsent() {
+    in_tasklet(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            drop(listener);
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let answer =
+                "HTTP/1.1 417 Expectation Failed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        let client = HttpClient::builder().consent(PATIENCE).build();
+        let request = Request::post(&*url).body(Body::from("x")).unwrap();
+        let failed = client.send(request).unwrap_err();
+        assert!(failed.request.is_none());
+        assert!(!failed.error.is_unsent(), "{:?}", failed.error);
+        let FetchError::Later { visited, error } = failed.error else {
+            panic!("{:?}", failed.error);
+        };
+        assert!(visited.is_empty());
+        assert!(matches!(*error, FetchError::Connect { .. }), "{error:?}");
+        block_on_thread(move || server.join()).unwrap();
     });
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actor_core::sync::{Event, Mutex};
+use actor_core::sync::{Event, Mutex, Semaphore};
 use actor_core::{
     Actor, BoxError, Context, ExitReason, Group, Handler, Mailbox, Overflow, Recipient, SendError,
     Tasklet, match_message,
 };
-use actor_net::http::ws::{self, CloseCode, Message, WebSocket, WsError, WsSender};
+use actor_net::http::ws::{self, CloseCode, Message, WebSocket, WsError, WsOptions, WsSender};
 
 use crate::common::{PATIENCE, eventually, in_tasklet};
 use crate::raw::{CLOSE, FIN, Frame, Raw, Running, TEXT, closing, serve};
@@ -167,10 +167,14 @@ fn one_who_does_not_read_holds_up_nobody() {
         let mut stalled = Raw::connect(&room.server);
         assert_eq!(stalled.read(), Some(Frame::new(FIN | TEXT, "welcome")));
         let (mut talker, mut listener) = (room.enter(), room.enter());
+        // How many messages each of the others has got: whoever falls behind is not sent all of them.
+        let (heard, told) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let count = heard.clone();
         let listening = Tasklet::spawn(move || {
             let mut heard = 0;
             while let Some(message) = listener.read().unwrap() {
                 heard += message.len();
+                count.fetch_add(1, Ordering::SeqCst);
                 if message.len() == 4 {
                     break;
                 }
@@ -182,11 +186,23 @@ fn one_who_does_not_read_holds_up_nobody() {
             assert_eq!(text(&mut talker), "first");
             talker.split()
         };
-        let _reading = Tasklet::spawn(move || while let Ok(Some(_)) = reader.read() {});
+        let count = told.clone();
+        let _reading = Tasklet::spawn(move || {
+            while let Ok(Some(_)) = reader.read() {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        });
         // More than the stalled one's outbox and sockets hold.
         const COUNT: usize = 3000;
         let line = "x".repeat(10_000);
-        for _ in 0..COUNT {
+        for n in 0..COUNT {
+            eventually("the others get it", || {
+                heard
+                    .load(Ordering::SeqCst)
+                    .min(told.load(Ordering::SeqCst))
+                    + 100
+                    >= n
+            });
             writer.send(line.as_str()).unwrap();
         }
         writer.send("last").unwrap();
@@ -253,6 +269,61 @@ fn a_full_outbox_does_what_its_policy_says() {
 }
 
 #[test]
+fn an_outbox_is_full_of_bytes_as_well() {
+    in_tasklet(|| {
+        const MOST: usize = 1 << 20;
+        // How much of what was sent had been taken when one was refused.
+        let taken = |outbox: usize, mailbox: Mailbox| {
+            let options = WsOptions::default().with(|options| {
+                options.outbox = outbox;
+                options.send = None;
+                options.ping = None;
+            });
+            let (near, far) = actor_io::UnixStream::pair().unwrap();
+            let far = WebSocket::server(far, Vec::new(), options).unwrap();
+            let (_reader, writer) = far.split();
+            let sender = writer.into_sender(mailbox).unwrap();
+            let message = Message::from(vec![7; 64 * 1024]);
+            let mut taken = 0;
+            loop {
+                // By whichever way: both are weighed.
+                let sent = match taken % 2 {
+                    0 => sender.send(message.clone()),
+                    _ => sender.recipient().send(message.clone()),
+                };
+                match sent {
+                    Ok(()) => taken += 1,
+                    Err(refused) => {
+                        assert!(refused.is_full());
+                        assert_eq!(refused.into_message(), message);
+                        break;
+                    }
+                }
+                assert!(taken * message.len() < 64 << 20, "everything is taken");
+                Tasklet::yield_now();
+            }
+            // All of it arrives.
+            sender.close(CloseCode::NORMAL, "");
+            let mut near = WebSocket::client(near, Vec::new(), WsOptions::default()).unwrap();
+            for _ in 0..taken {
+                assert!(near.read().unwrap() == Some(message.clone()));
+            }
+            assert_eq!(near.read().unwrap(), None);
+            taken * message.len()
+        };
+        let many = Mailbox::bounded(100_000, Overflow::Fail);
+        let (little, much) = (taken(MOST, many), taken(8 * MOST, many));
+        // What the sockets hold is the same for both, and less than a megabyte.
+        assert!((MOST..2 * MOST).contains(&little), "{little}");
+        assert!((8 * MOST..9 * MOST).contains(&much), "{much}");
+        // The number counts as well.
+        assert!(taken(8 * MOST, Mailbox::bounded(4, Overflow::Fail)) < 2 * MOST);
+        // One that is longer than all that may wait is sent nevertheless.
+        assert!(taken(1000, many) < MOST);
+    });
+}
+
+#[test]
 fn what_the_peer_says_comes_into_a_tasklets_mailbox() {
     in_tasklet(|| {
         let server = serve(|socket: WebSocket| -> Result<(), BoxError> {
@@ -280,17 +351,17 @@ fn what_the_peer_says_comes_into_a_tasklets_mailbox() {
     });
 }
 
-/// Handles nothing until it is let.
+/// Handles as many as it is let.
 struct Slow {
     handled: Arc<AtomicUsize>,
-    go_on: Arc<Event>,
+    go_on: Arc<Semaphore>,
 }
 
 impl Actor for Slow {}
 
 impl Handler<Message> for Slow {
     fn handle(&mut self, _: Message, _: &mut Context<Self>) {
-        self.go_on.wait();
+        self.go_on.acquire().forget();
         self.handled.fetch_add(1, Ordering::SeqCst);
     }
 }
@@ -298,7 +369,7 @@ impl Handler<Message> for Slow {
 #[test]
 fn a_peer_that_floods_waits_for_the_actor() {
     in_tasklet(|| {
-        let (handled, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Event::new()));
+        let (handled, go_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let (count, gate) = (handled.clone(), go_on.clone());
         let server = serve(move |socket: WebSocket| {
             let (handled, go_on) = (count.clone(), gate.clone());
@@ -309,28 +380,27 @@ fn a_peer_that_floods_waits_for_the_actor() {
             .split();
         let sent = Arc::new(AtomicUsize::new(0));
         let count = sent.clone();
-        const MESSAGES: usize = 2000;
+        const MESSAGES: usize = 1000;
+        const LENGTH: usize = 40_000;
+        // More than the sockets of both ends hold, and what is read ahead of the actor.
+        const MOST: usize = 16_000_000 / LENGTH;
         let sending = Tasklet::spawn(move || -> Result<(), WsError> {
             for _ in 0..MESSAGES {
-                writer.send(vec![0; 10_000])?;
+                writer.send(vec![0; LENGTH])?;
                 count.fetch_add(1, Ordering::SeqCst);
             }
             writer.close(CloseCode::NORMAL, "")
         });
-        // It comes to a standstill long before it has sent all.
-        let mut before = usize::MAX;
-        eventually("a standstill", || {
-            Tasklet::sleep(Duration::from_millis(100));
-            std::mem::replace(&mut before, sent.load(Ordering::SeqCst)) == before && before > 0
-        });
-        assert!(before < MESSAGES, "{before}");
-        assert_eq!(handled.load(Ordering::SeqCst), 0);
-        go_on.set();
+        eventually("it waits", || sending.is_blocked());
+        // It is never far ahead, however long each takes.
+        for n in 1..=MESSAGES {
+            go_on.add_permits(1);
+            eventually("one is handled", || handled.load(Ordering::SeqCst) == n);
+            let ahead = sent.load(Ordering::SeqCst).saturating_sub(n);
+            assert!(ahead < MOST, "{ahead} messages ahead of {n}");
+        }
         sending.join().unwrap().unwrap();
         assert_eq!(reader.count(), 0);
-        eventually("all are handled", || {
-            handled.load(Ordering::SeqCst) == MESSAGES
-        });
     });
 }
 

@@ -145,7 +145,7 @@ fn messages_may_be_in_fragments_of_any_length() {
 }
 
 /// Sends these frames, and expects a message before that as an answer: then the connection ends with `code`.
-fn is_refused(code: u16, frames: &[Vec<u8>]) {
+pub(crate) fn is_refused(code: u16, frames: &[Vec<u8>]) {
     let frames = frames.to_vec();
     in_tasklet(move || {
         let server = serve(echo);
@@ -159,7 +159,7 @@ fn is_refused(code: u16, frames: &[Vec<u8>]) {
     });
 }
 
-fn of_client(kind: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn of_client(kind: u8, payload: &[u8]) -> Vec<u8> {
     frame(kind, payload, Some(MASK))
 }
 

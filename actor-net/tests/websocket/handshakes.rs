@@ -73,6 +73,59 @@ fn what_is_no_handshake_is_refused() {
     assert!(answer(WsOptions::default(), old).starts_with("HTTP/1.1 426 "));
 }
 
+/// A body makes no handshake of a request, and is none itself, however much it looks like one.
+#[test]
+fn a_body_is_not_taken_for_a_handshake() {
+    let inner = request(&[]);
+    for changes in [
+        &[][..],
+        &[("sec-websocket-key", "")],
+        &[("sec-websocket-version", "")],
+    ] {
+        let length = inner.len().to_string();
+        let by_length = [changes, &[("content-length", &length)]].concat();
+        let chunked = [changes, &[("transfer-encoding", "chunked")]].concat();
+        let chunk = format!("{:x}\r\n{inner}\r\n0\r\n\r\n", inner.len());
+        for (changes, body) in [(by_length, &inner), (chunked, &chunk)] {
+            // With the request, and behind it.
+            for at_once in [true, false] {
+                let (head, body) = (request(&changes), body.clone());
+                let rest = in_tasklet(move || {
+                    let server = serve(echo);
+                    let mut raw = Raw::visit(&server);
+                    match at_once {
+                        true => raw.bytes(head + &body),
+                        false => {
+                            raw.bytes(head);
+                            (0..10).for_each(|_| Tasklet::yield_now());
+                            // It may have been refused.
+                            let _ = raw.stream.write_all(body.as_bytes());
+                        }
+                    }
+                    let _ = raw.stream.shutdown(std::net::Shutdown::Write);
+                    let mut rest = String::new();
+                    raw.stream.read_to_string(&mut rest).unwrap();
+                    rest
+                });
+                let has_version = changes
+                    .iter()
+                    .all(|(name, _)| *name != "sec-websocket-version");
+                let status = if has_version { "400" } else { "426" };
+                assert!(
+                    rest.starts_with(&format!("HTTP/1.1 {status} ")),
+                    "{changes:?}: {rest}"
+                );
+                assert_eq!(rest.matches("HTTP/1.1 ").count(), 1, "{changes:?}: {rest}");
+                assert_eq!(
+                    rest.contains("sec-websocket-version: 13\r\n"),
+                    !has_version,
+                    "{rest}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn another_version_is_told_which_one_is_spoken() {
     let head = refusal(&[("sec-websocket-version", "8")]);

@@ -10,6 +10,7 @@ mod certificates;
 mod common;
 
 mod actors;
+mod classes;
 mod conformance;
 mod handshakes;
 mod python;

@@ -140,8 +140,8 @@ pub(crate) fn closing(code: u16, reason: &[u8]) -> Vec<u8> {
 }
 
 /// One end that sends what it likes.
-pub(crate) struct Raw {
-    pub stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    pub stream: S,
     mask: Option<[u8; 4]>,
 }
 
@@ -149,14 +149,7 @@ impl Raw {
     /// A client, after the handshake.
     pub(crate) fn connect(server: &ServerHandle) -> Raw {
         let mut raw = Raw::visit(server);
-        raw.bytes(request(&[]));
-        let head = raw.head();
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        // That of the key, in the RFC's own example.
-        assert!(
-            head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
-            "{head}"
-        );
+        raw.shake_hands();
         raw
     }
 
@@ -182,10 +175,33 @@ impl Raw {
         stream.set_nodelay(true).unwrap();
         Raw { stream, mask }
     }
+}
+
+impl<S: Read + Write> Raw<S> {
+    /// A client, whatever there was before, over a stream that has its timeouts.
+    pub(crate) fn over(stream: S) -> Raw<S> {
+        Raw {
+            stream,
+            mask: Some(MASK),
+        }
+    }
+
+    /// A client's handshake.
+    pub(crate) fn shake_hands(&mut self) {
+        self.bytes(request(&[]));
+        let head = self.head();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        // That of the key, in the RFC's own example.
+        assert!(
+            head.contains("sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
+            "{head}"
+        );
+    }
 
     /// Sends bytes; the other end may have closed already.
     pub(crate) fn bytes(&mut self, bytes: impl AsRef<[u8]>) {
-        match self.stream.write_all(bytes.as_ref()) {
+        let written = self.stream.write_all(bytes.as_ref());
+        match written.and_then(|()| self.stream.flush()) {
             Ok(()) => {}
             Err(error) if is_gone(&error) => {}
             Err(error) => panic!("{error}"),

@@ -1,6 +1,5 @@
 //! Both ends of ours: halves, ends, times and stalls.
 
-use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -284,10 +283,18 @@ fn a_pong_that_found_no_room_is_sent_when_there_is_some() {
         let (mut reader, mut writer) = far.split();
         // Until the sockets are full.
         while writer.send(vec![1; 50_000]).is_ok() {}
-        let reading = Tasklet::spawn(move || reader.read());
         let mut raw = Raw::client(client);
-        raw.send(FIN | PING, "are you there?");
-        Tasklet::sleep(SHORT);
+        raw.bytes(
+            [
+                crate::raw::frame(FIN | PING, b"are you there?", Some([0; 4])),
+                crate::raw::frame(FIN | TEXT, b"behind it", Some([0; 4])),
+            ]
+            .concat(),
+        );
+        // By then it has been tried in vain.
+        assert_eq!(reader.read().unwrap(), Some("behind it".into()));
+        let reading = Tasklet::spawn(move || reader.read());
+        eventually("the reader waits", || reading.is_blocked());
         // Nobody sends any more, and nothing more comes in: the reader has to see to it.
         loop {
             let frame = raw.read().unwrap();
@@ -304,14 +311,28 @@ fn a_pong_that_found_no_room_is_sent_when_there_is_some() {
 #[test]
 fn a_silent_peer_is_asked_and_then_given_up() {
     in_tasklet(|| {
-        let options = WsOptions::default().with(|options| {
-            options.ping = Some(SHORT);
-            // On a busy machine the answers take their time.
-            options.pong = Duration::from_secs(1);
-        });
+        let options = |pong| {
+            WsOptions::default().with(|options| {
+                options.ping = Some(SHORT);
+                options.pong = pong;
+            })
+        };
+        // Whoever answers stays, however long it has nothing else to say; on a busy machine the answers take their
+        // time.
+        let server = serve_with(options(PATIENCE), echo);
+        let mut raw = Raw::connect(&server);
+        for _ in 0..5 {
+            let ping = raw.read().unwrap();
+            assert_eq!(ping.kind, FIN | PING);
+            raw.send(FIN | PONG, ping.payload);
+        }
+        raw.send(FIN | CLOSE, closing(1000, b""));
+        while raw.read().unwrap().kind == FIN | PING {}
+
+        // One that is half open does not.
         let ended = Arc::new(Event::new());
         let flag = ended.clone();
-        let server = serve_with(options, move |mut socket: WebSocket| {
+        let server = serve_with(options(SHORT), move |mut socket: WebSocket| {
             let error = socket.read().unwrap_err();
             assert!(matches!(error, WsError::Silent), "{error:?}");
             assert!(matches!(socket.send("x"), Err(WsError::Closed)));
@@ -319,14 +340,6 @@ fn a_silent_peer_is_asked_and_then_given_up() {
             flag.set();
         });
         let mut raw = Raw::connect(&server);
-        // Whoever answers stays, however long it has nothing else to say.
-        for _ in 0..5 {
-            let ping = raw.read().unwrap();
-            assert_eq!(ping.kind, FIN | PING);
-            raw.send(FIN | PONG, ping.payload);
-        }
-        assert!(!ended.is_set());
-        // One that is half open does not.
         ended.wait_timeout(PATIENCE).unwrap();
         assert_eq!(raw.read(), Some(Frame::new(FIN | PING, "")));
         assert_eq!(raw.read(), None);
@@ -368,7 +381,8 @@ fn a_peer_that_does_not_agree_to_the_end_is_not_waited_for() {
         let begun = Instant::now();
         let (client, server) = streams();
         let far = WebSocket::server(server, Vec::new(), options.clone()).unwrap();
-        far.close(CloseCode::NORMAL, "").unwrap();
+        let error = far.close(CloseCode::NORMAL, "");
+        assert!(matches!(error, Err(WsError::Unanswered)), "{error:?}");
         assert!(begun.elapsed() >= SHORT);
         let mut raw = Raw::client(client);
         raw.is_closed_with(1000);
@@ -380,8 +394,78 @@ fn a_peer_that_does_not_agree_to_the_end_is_not_waited_for() {
             .split();
         let reading = Tasklet::spawn(move || reader.read());
         writer.close(CloseCode::NORMAL, "").unwrap();
-        assert_eq!(reading.join().unwrap().unwrap(), None);
+        let error = reading.join().unwrap();
+        assert!(matches!(error, Err(WsError::Unanswered)), "{error:?}");
         drop(client);
+
+        // One that is told by the way has no more time for it than its block.
+        let (near, _far) = default_pair();
+        let error = timeout(SHORT, || near.close(CloseCode::NORMAL, ""));
+        assert!(matches!(error, Err(WsError::TimedOut)), "{error:?}");
+    });
+}
+
+#[test]
+fn an_end_that_the_peer_has_not_agreed_to_is_an_error() {
+    in_tasklet(|| {
+        let server = |stream| WebSocket::server(stream, Vec::new(), WsOptions::default()).unwrap();
+        let close = |far: WebSocket| far.close(CloseCode::NORMAL, "");
+
+        // It was gone already, and that has been seen or not.
+        let (client, stream) = streams();
+        drop(client);
+        let error = close(server(stream));
+        assert!(matches!(error, Err(WsError::Cut)), "{error:?}");
+        let (client, stream) = streams();
+        drop(client);
+        let mut far = server(stream);
+        assert!(matches!(far.read(), Err(WsError::Cut)));
+        let error = close(far);
+        assert!(matches!(error, Err(WsError::Cut)), "{error:?}");
+
+        // It goes when it is told.
+        let (client, stream) = streams();
+        let closing = Tasklet::spawn(move || close(server(stream)));
+        let mut raw = Raw::client(client);
+        let told = raw.read().unwrap();
+        assert_eq!(
+            told,
+            Frame::new(FIN | CLOSE, crate::raw::closing(1000, b""))
+        );
+        drop(raw);
+        let error = closing.join().unwrap();
+        assert!(matches!(error, Err(WsError::Cut)), "{error:?}");
+
+        // It says something else that ends it.
+        let (client, stream) = streams();
+        let mut raw = Raw::client(client);
+        raw.send(FIN | TEXT, b"\xff");
+        let error = close(server(stream));
+        assert!(matches!(error, Err(WsError::NotUtf8)), "{error:?}");
+
+        // It was the first to say so, and has gone since.
+        for shutdown in [Shutdown::Write, Shutdown::Both] {
+            let (client, stream) = streams();
+            let mut raw = Raw::client(client);
+            raw.send(FIN | CLOSE, crate::raw::closing(1001, b""));
+            raw.stream.shutdown(shutdown).unwrap();
+            close(server(stream)).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_keeps_sending_does_not_hold_up_the_end() {
+    in_tasklet(|| {
+        let options = WsOptions::default().with(|options| options.close = SHORT);
+        let (near, far) = pair(options, WsOptions::default());
+        let (_reader, mut writer) = far.split();
+        // It never reads, so it never hears of the end but by the end of the connection.
+        let flooding = Tasklet::spawn(move || while writer.send(vec![0; 10_000]).is_ok() {});
+        let error = near.close(CloseCode::NORMAL, "");
+        assert!(matches!(error, Err(WsError::Unanswered)), "{error:?}");
+        // Its system may go on asking for room for a while.
+        flooding.kill();
     });
 }
 
@@ -463,6 +547,49 @@ fn a_writer_that_is_killed_in_the_middle_of_a_message_loses_nothing_of_it() {
         let closing = Tasklet::spawn(move || far.close(CloseCode::NORMAL, ""));
         assert_eq!(reader.read().unwrap(), None);
         closing.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_writer_that_is_gone_in_the_middle_of_a_message_ends_a_reader_that_waits() {
+    in_tasklet(|| {
+        // Killed, and nobody else can send; killed, and nobody else does; timed out, and gone.
+        for case in ["owner", "one of many", "impatient"] {
+            let options = WsOptions::default().with(|options| {
+                options.ping = None;
+                options.send = (case == "impatient").then_some(SHORT);
+                options.close = SHORT;
+            });
+            let (near, far) = pair(options, WsOptions::default());
+            let (mut reader, mut writer) = near.split();
+            let reading = Tasklet::spawn(move || reader.read());
+            eventually("the reader waits", || reading.is_blocked());
+            let message = vec![9; 16 << 20];
+            let mut shared = None;
+            let sending = match case {
+                "one of many" => {
+                    let writer = Arc::new(actor_core::sync::Mutex::new(writer));
+                    shared = Some(writer.clone());
+                    Tasklet::spawn(move || writer.lock().send(message))
+                }
+                _ => Tasklet::spawn(move || writer.send(message)),
+            };
+            if case == "impatient" {
+                let error = sending.join().unwrap();
+                assert!(matches!(error, Err(WsError::TimedOut)), "{error:?}");
+            } else {
+                eventually("it waits for room", || sending.is_blocked());
+                sending.kill();
+                sending.join().unwrap_err();
+            }
+            let end = reading.join_timeout(PATIENCE).unwrap();
+            assert!(matches!(end, Err(WsError::Unfinished)), "{case}: {end:?}");
+            if let Some(writer) = shared {
+                let late = writer.lock().send("late");
+                assert!(matches!(late, Err(WsError::Closed)), "{late:?}");
+            }
+            drop(far);
+        }
     });
 }
 
@@ -551,9 +678,7 @@ fn a_handshake_can_be_made_over_any_stream() {
         let mut socket = WsConnector::new().connect_over(stream, "ws://a/").unwrap();
         socket.send("x").unwrap();
         assert_eq!(socket.read().unwrap(), Some("x".into()));
-        drop(socket);
-        let error = TcpStream::connect("127.0.0.1:1").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        socket.close(CloseCode::NORMAL, "").unwrap();
     });
 }
 

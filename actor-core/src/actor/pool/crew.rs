@@ -357,7 +357,8 @@ impl<A: Actor> Shared<A> {
     fn wait_for_room(&self, patience: Patience) -> Result<(), SendError<()>> {
         match &self.room {
             Some(room) => {
-                mailbox::reserve(room, Overflow::Block, patience, self.supervisor.pid()).map(drop)
+                mailbox::reserve(room, 1, Overflow::Block, patience, self.supervisor.pid())
+                    .map(drop)
             }
             None => Ok(()),
         }

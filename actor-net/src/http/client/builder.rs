@@ -96,7 +96,8 @@ impl HttpClientBuilder {
     }
 
     /// For how long a connection is kept: 60 seconds. It is not used after that, and closed when one is next
-    /// taken or given back.
+    /// taken or given back: no timer does it. So what a client that asks for nothing any more has kept stays open until its
+    /// servers close it, the last clone of the client is dropped, or [`close_idle`](super::HttpClient::close_idle) is called.
     ///
     /// ```
     /// use actor_net::http::HttpClient;

@@ -131,6 +131,14 @@ pub enum FetchError {
         /// What it says.
         location: String,
     },
+    /// The last attempt at it has failed before anything of that was sent, but a server had seen the request by then:
+    /// one that has redirected it, or refused its expectation, or closed the connection.
+    Later {
+        /// The redirects that have been followed, in order.
+        visited: Vec<Uri>,
+        /// What the last attempt has failed with.
+        error: Box<FetchError>,
+    },
 }
 
 impl FetchError {
@@ -142,12 +150,16 @@ impl FetchError {
     /// assert!(FetchError::TimedOut { phase: Phase::Connect }.is_timed_out());
     /// ```
     pub fn is_timed_out(&self) -> bool {
-        matches!(self, FetchError::TimedOut { .. })
+        match self {
+            FetchError::TimedOut { .. } => true,
+            FetchError::Later { error, .. } => error.is_timed_out(),
+            _ => false,
+        }
     }
 
-    /// Whether the server has certainly not seen the request, or not all of its head, so that it can be made again. That is
-    /// about the server that has been asked last, behind redirects and after a refused expectation: [`Failed::request`]
-    /// says it for all of them.
+    /// Whether certainly no server has seen the request, or all of its head, so that it can be made again. What fails
+    /// behind a redirect, or after a refused expectation, is [`Later`](FetchError::Later): a server may have done
+    /// something by then. The error inside of that speaks of the last attempt alone.
     ///
     /// ```
     /// use actor_net::http::{FetchError, Phase};
@@ -199,6 +211,18 @@ impl FetchError {
             FetchError::TooManyRedirects { .. }
             | FetchError::Downgrade { .. }
             | FetchError::Location { .. } => io::ErrorKind::Other,
+            FetchError::Later { error, .. } => error.kind(),
+        }
+    }
+
+    /// What a failure is, given whether no server has seen the request, and which redirects have been followed.
+    pub(super) fn after(self, is_untouched: bool, visited: Vec<Uri>) -> FetchError {
+        match self.is_unsent() && !is_untouched {
+            true => FetchError::Later {
+                visited,
+                error: Box::new(self),
+            },
+            false => self,
         }
     }
 
@@ -245,6 +269,10 @@ impl fmt::Display for FetchError {
             FetchError::Location { location } => {
                 write!(f, "a redirect leads to {location:?}, which is nowhere")
             }
+            FetchError::Later { visited, error } => match visited.len() {
+                0 => write!(f, "a further attempt has failed: {error}"),
+                count => write!(f, "after {count} redirects: {error}"),
+            },
         }
     }
 }
@@ -260,6 +288,7 @@ impl Error for FetchError {
             #[cfg(feature = "tls")]
             FetchError::Tls { error, .. } => Some(error),
             FetchError::Refused(error) => Some(error),
+            FetchError::Later { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -77,15 +77,7 @@ pub(super) fn write(asked: &Asked<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b"http://");
         out.extend_from_slice(asked.origin.authority(false).as_bytes());
     }
-    match uri.path_and_query() {
-        Some(target) => {
-            if !target.as_str().starts_with('/') {
-                out.push(b'/');
-            }
-            origin::escape(target.as_str().as_bytes(), out);
-        }
-        None => out.push(b'/'),
-    }
+    origin::target(uri, out);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     match headers.get(HOST) {
         Some(host) => encode::header(&HOST, host, out),

@@ -11,7 +11,7 @@ mod dial;
 mod error;
 mod exchange;
 mod head;
-mod origin;
+pub(super) mod origin;
 mod pipeline;
 mod pool;
 mod proxy;
@@ -375,9 +375,9 @@ impl HttpClient {
             let (head, conn, route) = match result {
                 Ok(answer) => answer,
                 Err(Miss { error, unsent }) => {
-                    let request =
-                        (unsent && visited.is_empty()).then(|| Request::from_parts(parts, body));
-                    let error = *error;
+                    let is_untouched = unsent && visited.is_empty();
+                    let error = error.after(is_untouched, visited);
+                    let request = is_untouched.then(|| Request::from_parts(parts, body));
                     return Err(Failed { error, request });
                 }
             };
@@ -437,7 +437,7 @@ impl HttpClient {
         let clock = inner.clock(&parts);
         let (head, conn, route) = inner
             .once(&mut parts, &mut body, &clock, true)
-            .map_err(|miss| *miss.error)?;
+            .map_err(|miss| miss.error.after(miss.unsent, Vec::new()))?;
         if head.response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let answer = head.response.map(|()| Body::empty());
             return Ok((answer, Some(Switched::new(conn))));

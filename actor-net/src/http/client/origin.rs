@@ -1,7 +1,8 @@
 //! Who is asked, and what for: what a URL says.
 //!
 //! URLs are those of the crate `http`, which requests have anyway. One parser decides who is meant, for the
-//! connection, for `Host` and for what is the same origin; a second one beside it might decide otherwise.
+//! connection, for `Host` and for what is the same origin, and for WebSockets as well; a second one beside it
+//! might decide otherwise.
 
 use http::header::HeaderValue;
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -11,16 +12,16 @@ use super::error::FetchError;
 
 /// A server: whether TLS is spoken there, its name in small letters, and its port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    pub(super) secure: bool,
+pub(in crate::http) struct Origin {
+    pub(in crate::http) secure: bool,
     /// An IPv6 address without its brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(in crate::http) host: String,
+    pub(in crate::http) port: u16,
 }
 
 impl Origin {
     /// That of a URL, whose scheme is one of HTTP's or WebSocket's.
-    pub(super) fn of(uri: &Uri) -> Result<Origin, FetchError> {
+    pub(in crate::http) fn of(uri: &Uri) -> Result<Origin, FetchError> {
         let secure = match uri.scheme_str() {
             Some("http" | "ws") => false,
             Some("https" | "wss") => true,
@@ -61,7 +62,7 @@ impl Origin {
     }
 
     /// As `Host` and a proxy want it.
-    pub(super) fn authority(&self, with_port: bool) -> String {
+    pub(in crate::http) fn authority(&self, with_port: bool) -> String {
         let usual = if self.secure { 443 } else { 80 };
         let (open, close) = match self.host.contains(':') {
             true => ("[", "]"),
@@ -153,6 +154,15 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
             out.extend_from_slice(&[b'%', digits[0], digits[1]]);
         }
     }
+}
+
+/// What a server is asked for: path and query, spelt so that they can be sent.
+pub(in crate::http) fn target(uri: &Uri, out: &mut Vec<u8>) {
+    let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if !target.starts_with('/') {
+        out.push(b'/');
+    }
+    escape(target.as_bytes(), out);
 }
 
 /// Where a reference in a document of `base` leads (RFC 3986, section 5.2). Its fragment is for who shows the

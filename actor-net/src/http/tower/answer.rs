@@ -3,8 +3,8 @@
 use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use actor_core::__private::Poller;
 use actor_core::BoxError;
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, Response};
@@ -117,6 +117,7 @@ where
 
     fn finish(
         self: Box<Self>,
+        patience: Duration,
         before_waiting: &mut dyn FnMut() -> io::Result<()>,
     ) -> io::Result<()> {
         let Answer { body, feed, .. } = *self;
@@ -126,12 +127,7 @@ where
             return Ok(());
         };
         before_waiting()?;
-        Poller::with(|poller| {
-            feed.serve_by(poller.waker());
-            while !feed.is_over() {
-                feed.serve(poller);
-            }
-        });
+        feed.serve_to_the_end(patience);
         Ok(())
     }
 }

@@ -62,10 +62,10 @@
 mod answer;
 mod request;
 
-use std::future::poll_fn;
+use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use actor_core::__private::Poller;
 use actor_core::BoxError;
@@ -88,7 +88,7 @@ pub use request::RequestBody;
 /// use actor_net::http::{self, HttpServer, Request, Response};
 /// use std::convert::Infallible;
 /// use std::future::{Ready, ready};
-/// use std::task::{Context, Poll};
+/// use std::task::{Context, Poll, Waker};
 /// use tower_service::Service;
 ///
 /// #[derive(Clone)]
@@ -145,15 +145,23 @@ where
     let (parts, body) = request.into_parts();
     let (body, mut feed) = RequestBody::of(body);
     let request = Request::from_parts(parts, body);
-    let answered = {
-        let answer = async move {
-            poll_fn(|context| service.poll_ready(context)).await?;
-            service.call(request).await
-        };
-        let mut answer = pin!(answer);
-        drive(&mut feed, &mut || Ok(()), |context| {
-            answer.as_mut().poll(context)
-        })
+    // Most services are ready whenever they are asked. So that is found out here, and not in a future with the two
+    // of them, in which the request would be moved from one place to another.
+    let ready = match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(ready) => Ok(ready),
+        Poll::Pending => drive(&mut feed, &mut || Ok(()), |context| {
+            service.poll_ready(context)
+        }),
+    };
+    let answered = match ready {
+        Ok(Ok(())) => {
+            let mut answer = pin!(service.call(request));
+            drive(&mut feed, &mut || Ok(()), |context| {
+                answer.as_mut().poll(context)
+            })
+        }
+        Ok(Err(error)) => Ok(Err(error)),
+        Err(error) => Err(error),
     };
     let error = match answered {
         Ok(Ok(response)) => {

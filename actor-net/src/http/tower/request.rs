@@ -10,8 +10,10 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use actor_core::__private::Poller;
+use actor_core::time;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
@@ -24,8 +26,9 @@ use crate::http::incoming::{Incoming, Piece};
 /// What has come with the head is one frame. The rest is read from the connection when it is polled for, a
 /// piece at a time, so a client is never further ahead than the buffers of the system. It can be
 /// moved to another task or thread, and outlive the handler: then the connection is kept for it when the answer has been
-/// sent, until it has been read or dropped, however long that takes; unless the answer has no body, to a `HEAD` for
-/// instance, or the server is to end.
+/// sent, until it has been read or dropped, or has not been polled for as long as a client may take to read
+/// ([`Limits::write_time`](crate::http::Limits::write_time)); unless the answer has no body, to a `HEAD` for instance, or
+/// the server is to end.
 ///
 /// # Errors
 ///
@@ -236,9 +239,37 @@ impl Feed {
     /// Gives what is asked for; waits for the client to send it, and for `poller` to be woken. Comes back when
     /// that has been.
     pub(super) fn serve(&mut self, poller: &Poller<'_>) {
+        if self.give(poller) {
+            poller.wait();
+        }
+    }
+
+    /// The same until nobody will ask for anything any more, or nobody has for so long.
+    pub(super) fn serve_to_the_end(&mut self, patience: Duration) {
+        Poller::with(|poller| {
+            self.serve_by(poller.waker());
+            let until = || time::now().checked_add(patience);
+            let mut deadline = until();
+            while !self.is_over() {
+                let is_wanted = self.shared.0.lock().is_wanted;
+                // If it has been woken in the middle of that, somebody may have dropped what he had asked for.
+                if self.give(poller) {
+                    if is_wanted {
+                        deadline = until();
+                    }
+                    if poller.wait_until(deadline).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Gives what is asked for, and waits for the client to send it; `false` if `poller` has been woken before.
+    fn give(&mut self, poller: &Poller<'_>) -> bool {
         while self.shared.0.lock().is_wanted {
             let piece = match self.incoming.next(poller) {
-                Ok(None) => return,
+                Ok(None) => return false,
                 Ok(Some(piece)) => Ok(piece),
                 Err(error) => Err(error),
             };
@@ -251,7 +282,7 @@ impl Feed {
             };
             reader.into_iter().for_each(Waker::wake);
         }
-        poller.wait();
+        true
     }
 }
 

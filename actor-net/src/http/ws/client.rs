@@ -20,6 +20,7 @@ use super::transport::Transport;
 use crate::Connector;
 use crate::http::Limits;
 use crate::http::class::is_token;
+use crate::http::client::origin::{self, Origin};
 use crate::http::head::response;
 use crate::http::scan::{FirstLine, HeadScan};
 #[cfg(feature = "tls")]
@@ -184,24 +185,25 @@ impl WsConnector {
     /// assert!(matches!(error, WsError::Connect(_)));
     /// ```
     pub fn connect(&self, url: &str) -> Result<WebSocket, WsError> {
-        let target = Target::of(url).ok_or_else(|| WsError::Url(url.to_owned()))?;
+        let target = Target::of(url)?;
         let key = generate_key();
         let request = self.request(&target, &key)?;
+        let Origin { secure, host, port } = target.origin;
         let work = || {
-            let address = (target.host.as_str(), target.port);
-            match target.is_secure {
-                false => self.begin(Connector::connect(address)?, &request, &key),
+            let host = host.as_str();
+            match secure {
+                false => self.begin(Connector::connect((host, port))?, &request, &key),
                 #[cfg(feature = "tls")]
                 true => {
                     let tls = match &self.tls {
                         Some(tls) => tls.clone(),
                         None => platform()?,
                     };
-                    let stream = Connector::tls(tls).connect(&target.host, target.port)?;
+                    let stream = Connector::tls(tls).connect(host, port)?;
                     self.begin(stream, &request, &key)
                 }
                 #[cfg(not(feature = "tls"))]
-                true => Err(WsError::Url(url.to_owned())),
+                true => Err(WsError::Url(presentable(url))),
             }
         };
         match self.timeout {
@@ -230,7 +232,7 @@ impl WsConnector {
         stream: impl Transport + Read + Write,
         url: &str,
     ) -> Result<WebSocket, WsError> {
-        let target = Target::of(url).ok_or_else(|| WsError::Url(url.to_owned()))?;
+        let target = Target::of(url)?;
         let key = generate_key();
         let request = self.request(&target, &key)?;
         let work = || self.begin(stream, &request, &key);
@@ -263,7 +265,7 @@ impl WsConnector {
     fn request(&self, target: &Target, key: &str) -> Result<Vec<u8>, WsError> {
         let mut request = Vec::with_capacity(512);
         request.extend_from_slice(b"GET ");
-        request.extend_from_slice(target.path.as_bytes());
+        origin::target(&target.uri, &mut request);
         request.extend_from_slice(b" HTTP/1.1\r\n");
         let mut line = |name: &HeaderName, value: &[u8]| {
             request.extend_from_slice(name.as_str().as_bytes());
@@ -271,7 +273,7 @@ impl WsConnector {
             request.extend_from_slice(value);
             request.extend_from_slice(b"\r\n");
         };
-        line(&HOST, target.authority.as_bytes());
+        line(&HOST, target.origin.authority(false).as_bytes());
         line(&UPGRADE, WEBSOCKET.as_bytes());
         line(&CONNECTION, UPGRADES.as_bytes());
         line(&SEC_WEBSOCKET_KEY, key.as_bytes());
@@ -290,7 +292,8 @@ impl WsConnector {
                 name.parse().ok().zip(value.parse().ok());
             match parsed {
                 Some((name, value)) if !is_ours(&name) => line(&name, value.as_bytes()),
-                _ => return Err(WsError::Header(format!("{name}: {value}"))),
+                // Its value may be a secret.
+                _ => return Err(WsError::Header(name.clone())),
             }
         }
         request.extend_from_slice(b"\r\n");
@@ -334,49 +337,40 @@ fn platform() -> Result<ClientTls, WsError> {
     Ok(PLATFORM.get_or_init(|| tls).clone())
 }
 
-/// What a URL says.
+/// Who is asked, and what for.
 struct Target {
-    is_secure: bool,
-    host: String,
-    port: u16,
-    /// Host and, unless it is the scheme's own, port.
-    authority: String,
-    path: String,
+    uri: Uri,
+    origin: Origin,
 }
 
 impl Target {
-    fn of(url: &str) -> Option<Target> {
-        let uri: Uri = url.parse().ok()?;
-        let (is_secure, default) = match uri.scheme_str()? {
-            "ws" => (false, 80),
-            "wss" => (true, 443),
-            _ => return None,
-        };
-        let authority = uri.authority()?;
+    fn of(url: &str) -> Result<Target, WsError> {
+        let parsed: Option<Uri> = url.parse().ok();
+        let uri = parsed.filter(|uri| matches!(uri.scheme_str(), Some("ws" | "wss")));
         // A name and a password have no place in the protocol.
-        if authority.as_str().contains('@') || uri.host()?.is_empty() {
-            return None;
-        }
-        let port = match authority.as_str().rsplit_once(':') {
-            Some((_, port)) if !port.ends_with(']') => port.parse().ok()?,
-            _ => default,
+        let has_user = |uri: &Uri| {
+            uri.authority()
+                .is_some_and(|host| host.as_str().contains('@'))
         };
-        let host = authority.host();
-        let authority = match port == default {
-            true => host.to_owned(),
-            false => format!("{host}:{port}"),
-        };
-        Some(Target {
-            is_secure,
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            authority,
-            path: match uri.path_and_query() {
-                Some(path) if path.as_str().starts_with('/') => path.as_str().to_owned(),
-                Some(path) => format!("/{}", path.as_str()),
-                None => "/".to_owned(),
-            },
-        })
+        let target = uri.filter(|uri| !has_user(uri)).and_then(|uri| {
+            let origin = Origin::of(&uri).ok()?;
+            Some(Target { uri, origin })
+        });
+        target.ok_or_else(|| WsError::Url(presentable(url)))
+    }
+}
+
+/// A URL as it can be shown. It may be no URL at all, so all that could be a name and a password is left out: from
+/// the scheme up to the last `@`.
+fn presentable(url: &str) -> String {
+    let Some((before, rest)) = url.rsplit_once('@') else {
+        return url.to_owned();
+    };
+    let scheme = before.split_once("://").map(|(scheme, _)| scheme);
+    let known = ["ws", "wss", "http", "https"];
+    match scheme.filter(|scheme| known.iter().any(|known| scheme.eq_ignore_ascii_case(known))) {
+        Some(scheme) => format!("{scheme}://***@{rest}"),
+        None => format!("***@{rest}"),
     }
 }
 
@@ -422,4 +416,66 @@ fn read_refusal(stream: &mut impl Read, answer: &Response<()>, begun: BytesMut) 
     }
     body.truncate(length);
     body.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_that_is_none_is_shown_without_what_may_be_a_password() {
+        for (url, shown) in [
+            ("ws://user:word@a/", "ws://***@a/"),
+            ("WSS://user:wo/rd@a:1/x", "WSS://***@a:1/x"),
+            ("ws://us@er:w@rd@a", "ws://***@a"),
+            ("user:p://word@a", "***@a"),
+            ("ws:user:word@a", "***@a"),
+            ("http://user:word@a", "http://***@a"),
+            ("ws://user:word@", "ws://***@"),
+            ("http://a/", "http://a/"),
+            ("", ""),
+        ] {
+            let Err(error) = Target::of(url) else {
+                panic!("{url} has been taken");
+            };
+            assert!(
+                matches!(&error, WsError::Url(url) if url == shown),
+                "{error:?}"
+            );
+            assert!(!format!("{error} {error:?}").contains("rd"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_what_it_is_for_http_as_well() {
+        for (url, secure, host, port, authority, path) in [
+            ("ws://A.example", false, "a.example", 80, "a.example", "/"),
+            ("wss://a/x?y=^", true, "a", 443, "a", "/x?y=%5E"),
+            ("wss://a:80?q", true, "a", 80, "a:80", "/?q"),
+            ("ws://[::1]:80/", false, "::1", 80, "[::1]", "/"),
+            ("ws://[::1]:81/#part", false, "::1", 81, "[::1]:81", "/"),
+        ] {
+            let target = Target::of(url).unwrap();
+            let origin = &target.origin;
+            assert_eq!(
+                (origin.secure, &origin.host[..], origin.port),
+                (secure, host, port),
+                "{url}"
+            );
+            let request = WsConnector::new().request(&target, "key").unwrap();
+            let begin = format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\n");
+            assert!(request.starts_with(begin.as_bytes()), "{request:?}");
+        }
+        // A host that is spelt in a way that others would read differently; a port that is none.
+        for url in [
+            "ws://a%41/",
+            "ws://a:99999/",
+            "ws://a:b/",
+            "ws:///x",
+            "a",
+            "/x",
+        ] {
+            assert!(Target::of(url).is_err(), "{url}");
+        }
+    }
 }

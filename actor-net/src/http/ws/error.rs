@@ -32,8 +32,14 @@ pub enum WsError {
     TimedOut,
     /// The peer was silent for so long that it cannot be there any more.
     Silent,
-    /// The connection has ended without a word.
+    /// The connection has ended without a word of the peer's: it was lost, and so may be what was sent last.
     Cut,
+    /// This end has said that it is over, and the peer has not in the [time](super::WsOptions::close) that it has
+    /// for that. The connection was given up.
+    Unanswered,
+    /// Who was sending a message was stopped in the middle of it, and nobody was there to send the rest. Nothing
+    /// else can follow half a message, so the connection was given up.
+    Unfinished,
     /// The peer has violated the protocol, and has been told so.
     Protocol(Violation),
     /// The peer has sent text that is not UTF-8, and has been told so.
@@ -52,9 +58,9 @@ pub enum WsError {
     Spawn(SpawnError),
     /// The stream has failed.
     Io(io::Error),
-    /// The URL is not that of a WebSocket.
+    /// The URL, which is shown without what may be a name and a password, is not that of a WebSocket.
     Url(String),
-    /// A header or subprotocol that was to be sent is not one.
+    /// The name of a header, or a subprotocol, that was to be sent and cannot be.
     Header(String),
     /// The server could not be reached.
     Connect(ConnectError),
@@ -152,6 +158,10 @@ impl fmt::Display for WsError {
             WsError::TimedOut => TimedOut.fmt(f),
             WsError::Silent => f.write_str("the peer does not answer any more"),
             WsError::Cut => f.write_str("the connection has ended without a close frame"),
+            WsError::Unanswered => f.write_str("the peer has not agreed to the end in time"),
+            WsError::Unfinished => {
+                f.write_str("who was sending was stopped in the middle of a message")
+            }
             WsError::Protocol(violation) => violation.fmt(f),
             WsError::NotUtf8 => f.write_str("text that is not UTF-8"),
             WsError::TooLong { size, limit } => {
@@ -219,8 +229,9 @@ impl From<WsError> for io::Error {
             WsError::Io(error) => return error,
             WsError::Connect(error) => return error.into(),
             WsError::Closed => io::ErrorKind::BrokenPipe,
-            WsError::TimedOut | WsError::Silent => io::ErrorKind::TimedOut,
+            WsError::TimedOut | WsError::Silent | WsError::Unanswered => io::ErrorKind::TimedOut,
             WsError::Cut => io::ErrorKind::UnexpectedEof,
+            WsError::Unfinished => io::ErrorKind::ConnectionAborted,
             WsError::Mailbox | WsError::Spawn(_) => io::ErrorKind::OutOfMemory,
             WsError::Url(_) | WsError::Header(_) => io::ErrorKind::InvalidInput,
             WsError::Refused(_) => io::ErrorKind::ConnectionRefused,

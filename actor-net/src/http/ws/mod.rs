@@ -14,6 +14,7 @@ mod handshake;
 mod message;
 mod options;
 mod outbox;
+pub(super) mod probe;
 mod session;
 mod socket;
 mod transport;

@@ -62,6 +62,10 @@ pub struct WsOptions {
     pub pong: Duration,
     /// How long a message may take to be sent: half a minute. A peer that does not read makes sending wait.
     pub send: Option<Duration>,
+    /// How much may wait in the mailbox of a [`WsSender`](super::WsSender), if that mailbox has a bound, in the bytes of all
+    /// messages together: 4 MiB. What is done with more is what is done with too many messages. A single one that is longer
+    /// is taken if no other waits. One that was sent to a thousand peers is in memory once, and counts for each.
+    pub outbox: usize,
     /// How long the peer may take to agree to the end: five seconds. The connection is given up after that.
     pub close: Duration,
     /// The subprotocols that a server speaks, the one it likes best first; none. Clients [offer](super::WsConnector::protocol) theirs.
@@ -78,6 +82,7 @@ impl Default for WsOptions {
             ping: Some(Duration::from_secs(30)),
             pong: Duration::from_secs(30),
             send: Some(Duration::from_secs(30)),
+            outbox: 4 * 1024 * 1024,
             close: Duration::from_secs(5),
             protocols: Vec::new(),
             origins: Origins::SameHost,

@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::thread::panicking;
 
-use actor_core::__private::{stop_for, when_over};
+use actor_core::__private::{Scale, Weighed, Weighing, stop_for, when_over};
 use actor_core::{
     Actor, Addr, ExitReason, Handler, JoinHandle, Mailbox, Recipient, SendError, SpawnError,
     Tasklet,
@@ -23,7 +23,8 @@ use crate::window::Window;
 ///
 /// Made by [`WsWriter::into_sender`] and [`WebSocket::serve_actor`]. Clones are of the same WebSocket, and anybody
 /// may have one. What is done when the mailbox is full, because the peer does not read, is said when it is
-/// made. When the last clone goes, what has been sent is still written.
+/// made; it is full of so many messages, or of so many [bytes](super::WsOptions::outbox). When the last clone goes,
+/// what has been sent is still written.
 ///
 /// ```
 /// use actor_net::http::ws::{CloseCode, WsSender};
@@ -41,6 +42,8 @@ pub struct WsSender {
 
 struct Post {
     writer: Tasklet,
+    /// The way to it.
+    recipient: Recipient<Message>,
     session: Arc<Session>,
     farewell: Farewell,
 }
@@ -73,6 +76,17 @@ impl Drop for Post {
     }
 }
 
+/// Sends those away who wait for room, at the end of the writer.
+struct Closing(Option<Arc<Scale>>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if let Some(scale) = &self.0 {
+            scale.close();
+        }
+    }
+}
+
 impl WsSender {
     /// Sends a message.
     ///
@@ -90,7 +104,7 @@ impl WsSender {
     /// }
     /// ```
     pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError<Message>> {
-        self.post.writer.send(message.into())
+        self.post.recipient.send(message.into())
     }
 
     /// Says to the peer that it is over, and why, when all has been written that was sent before. Does not
@@ -120,7 +134,7 @@ impl WsSender {
     /// }
     /// ```
     pub fn recipient(&self) -> Recipient<Message> {
-        self.post.writer.recipient()
+        self.post.recipient.clone()
     }
 
     /// How the peer has said that it ends, once it has.
@@ -159,8 +173,8 @@ impl fmt::Debug for WsSender {
 }
 
 impl WsWriter {
-    /// Has a tasklet, a child of the current one, write what is sent to it. `mailbox` says how much may wait for a
-    /// peer that does not read, and what happens then.
+    /// Has a tasklet, a child of the current one, write what is sent to it. `mailbox` says how many messages may wait
+    /// for a peer that does not read, and what happens then, or when there are too many [bytes](super::WsOptions::outbox).
     ///
     /// # Errors
     ///
@@ -183,12 +197,23 @@ impl WsWriter {
         let session = Arc::clone(&self.session);
         let farewell = Farewell::default();
         let said = Arc::clone(&farewell);
+        let scale = Scale::new(mailbox, session.options.outbox);
+        let closing = Closing(scale.clone());
         let writer = Tasklet::builder()
             .name("WebSocket writer")
             .mailbox(mailbox)
-            .spawn(move || self.write_all(&said))?;
+            .spawn(move || {
+                let _closing = closing;
+                self.write_all(&said);
+            })?;
+        let recipient = Recipient::new(Weighing {
+            to: writer.tasklet().clone(),
+            scale,
+            weigh: Message::len,
+        });
         let post = Post {
             writer: writer.tasklet().clone(),
+            recipient,
             session,
             farewell,
         };
@@ -201,7 +226,8 @@ impl WsWriter {
     /// Writes what is in the mailbox until that is closed.
     fn write_all(self, farewell: &Mutex<Words>) {
         for envelope in Tasklet::receive() {
-            let Ok(message) = envelope.downcast::<Message>() else {
+            let weighed = envelope.downcast::<Weighed<Message>>().ok();
+            let Some(message) = weighed.and_then(Weighed::into_message) else {
                 continue;
             };
             let sent = match self.session.gather(&message) {

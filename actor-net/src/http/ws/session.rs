@@ -57,6 +57,12 @@ struct State {
     /// When it is to be over, for a peer that does not agree to the end; a timer sees to it where there is one.
     over_at: Option<Instant>,
     limit: Option<Timer>,
+    /// Whoever was sending has stopped before all had gone, and nobody has sent the rest since.
+    interrupted: bool,
+    /// And nobody will.
+    is_unfinished: bool,
+    /// There is somebody to hear of it.
+    has_reader: bool,
 }
 
 /// A message in pieces.
@@ -157,13 +163,27 @@ impl State {
                     return Ok(Step::Over);
                 }
                 Err(error) => {
-                    return match WsError::of(error) {
-                        // Who has said that it is over does not mind.
-                        WsError::Cut if self.is_closed => Ok(Step::Over),
-                        error => Err(error),
-                    };
+                    return Err(match WsError::of(error) {
+                        WsError::Cut => self.loss(),
+                        error => error,
+                    });
                 }
             }
+        }
+    }
+
+    fn has_unsent(&self) -> bool {
+        !self.output.is_empty() || self.rest.is_some() || self.unflushed
+    }
+
+    /// Why the connection has ended without the peer's last word.
+    fn loss(&self) -> WsError {
+        if self.is_unfinished {
+            WsError::Unfinished
+        } else if self.over_at.is_some_and(|at| time::now() >= at) {
+            WsError::Unanswered
+        } else {
+            WsError::Cut
         }
     }
 
@@ -214,6 +234,9 @@ impl Session {
                 is_closed: false,
                 over_at: None,
                 limit: None,
+                interrupted: false,
+                is_unfinished: false,
+                has_reader: true,
             }),
             sink: sync::Mutex::new(Some(sink)),
             abort: Mutex::new(Some(abort)),
@@ -255,8 +278,7 @@ impl Session {
     }
 
     fn has_unsent(&self) -> bool {
-        let state = self.state.lock();
-        !state.output.is_empty() || state.rest.is_some() || state.unflushed
+        self.state.lock().has_unsent()
     }
 
     /// Sends all there is. If that is interrupted, what is left is in its place.
@@ -271,7 +293,9 @@ impl Session {
             if bytes.is_empty() {
                 self.state.lock().output = bytes;
                 sink.flush()?;
-                self.state.lock().unflushed = false;
+                let mut state = self.state.lock();
+                state.unflushed = false;
+                state.interrupted = false;
                 return Ok(());
             }
             let mut going = Going {
@@ -292,7 +316,7 @@ impl Session {
 
     /// Does `take` when all before it has been sent, and sends what it leaves.
     fn send_behind(
-        &self,
+        self: &Arc<Self>,
         limit: Option<Duration>,
         take: impl FnOnce(&mut State) -> Result<(), WsError>,
     ) -> Result<(), WsError> {
@@ -300,6 +324,7 @@ impl Session {
             // Without a limit of its own, but unlike `lock` it has an error to give.
             let mut sink = self.sink.lock_timeout(Duration::MAX)?;
             let sink = sink.as_deref_mut().ok_or(WsError::Closed)?;
+            let _sending = Sending::begin(self);
             self.push(sink)?;
             take(&mut self.state.lock())?;
             Ok(self.push(sink)?)
@@ -314,7 +339,7 @@ impl Session {
     }
 
     /// Sends a message, or what of it the time is enough for.
-    pub(super) fn send(&self, message: Message) -> Result<(), WsError> {
+    pub(super) fn send(self: &Arc<Self>, message: Message) -> Result<(), WsError> {
         let sent = self.send_behind(self.options.send, |state| state.take(message));
         match sent {
             Err(WsError::Io(error)) => {
@@ -345,7 +370,7 @@ impl Session {
     }
 
     /// Sends what has been gathered.
-    pub(super) fn flush(&self) -> Result<(), WsError> {
+    pub(super) fn flush(self: &Arc<Self>) -> Result<(), WsError> {
         self.send_behind(self.options.send, |_| Ok(()))
     }
 
@@ -385,6 +410,26 @@ impl Session {
     /// When it is to be over, if that has been said.
     pub(super) fn over_at(&self) -> Option<Instant> {
         self.state.lock().over_at
+    }
+
+    /// Nobody reads any more.
+    pub(super) fn leave(&self) {
+        self.state.lock().has_reader = false;
+    }
+
+    /// Nobody sends any more. If something has been begun, what is left of it will never go, and the peer would wait
+    /// for it as the reader for the peer.
+    pub(super) fn forsake(&self) {
+        let is_unfinished = {
+            let mut state = self.state.lock();
+            // An end that has been said to be near has its own limit.
+            let is_unfinished = state.interrupted && state.has_reader && state.over_at.is_none();
+            state.is_unfinished |= is_unfinished;
+            is_unfinished
+        };
+        if is_unfinished {
+            self.abort();
+        }
     }
 
     /// Asks whether the peer is there.
@@ -433,6 +478,11 @@ impl Session {
             // The peer does not read.
             self.abort();
         }
+    }
+
+    /// How much has been encoded and waits to be sent.
+    pub(super) fn waiting(&self) -> usize {
+        self.state.lock().output.len()
     }
 
     /// Forgets the stream, which has come to its end.
@@ -490,6 +540,37 @@ impl Close {
         Close {
             code,
             reason: reason.to_owned(),
+        }
+    }
+}
+
+/// Somebody sends.
+struct Sending<'a>(&'a Arc<Session>);
+
+impl<'a> Sending<'a> {
+    fn begin(session: &'a Arc<Session>) -> Self {
+        session.state.lock().interrupted = false;
+        Sending(session)
+    }
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        let session = self.0;
+        let interrupted = {
+            let mut state = session.state.lock();
+            state.interrupted = state.has_unsent();
+            state.interrupted
+        };
+        // After a kill there is nobody who hears of an error and tries again, but somebody else may send.
+        if interrupted && panicking() && has_workers() {
+            let limit = session.options.send.unwrap_or(session.options.close);
+            let session = Arc::downgrade(session);
+            after(limit, move || {
+                if let Some(session) = session.upgrade() {
+                    session.forsake();
+                }
+            });
         }
     }
 }

@@ -139,6 +139,7 @@ impl WebSocket {
                 is_leaving: false,
                 heard: time::now(),
                 asked: None,
+                late: None,
             },
         })
     }
@@ -182,12 +183,18 @@ impl WebSocket {
         self.writer.send(message)
     }
 
-    /// Says to the peer that it is over and why, and waits until it has agreed, for as long as the
+    /// Says to the peer that it is over and why, and waits until it has said so as well, for as long as the
     /// [options](WsOptions::close) allow. What it still sends is thrown away.
+    ///
+    /// That the peer has said that it is over is how this end knows that it has got all that was sent to it, or had
+    /// no use for the rest; nothing else is. So it is well if the peer has, be it before this end or at the same
+    /// time, and there is an error if it has not.
     ///
     /// # Errors
     ///
-    /// If the connection was lost before all that was sent had gone.
+    /// [`Cut`](WsError::Cut) if the connection was lost, now or before; [`Unanswered`](WsError::Unanswered) if the peer
+    /// has not agreed in time; [`TimedOut`](WsError::TimedOut) if a [`timeout`] block around it has expired; what the
+    /// peer has done wrong meanwhile, and those of the stream.
     ///
     /// ```
     /// use actor_net::http::ws::{CloseCode, WebSocket, WsError};
@@ -197,8 +204,14 @@ impl WebSocket {
     /// }
     /// ```
     pub fn close(mut self, code: CloseCode, reason: &str) -> Result<(), WsError> {
-        self.writer.close(code, reason)?;
-        self.reader.finish_reading()
+        let said = self.writer.close(code, reason);
+        // If it could not be said, the peer may have been the first to say so.
+        let ended = self.reader.finish_reading();
+        match self.peers_close() {
+            Some(_) => Ok(()),
+            // What was the matter before has been told before.
+            None => ended.and(said).and(Err(WsError::Cut)),
+        }
     }
 
     /// How the peer has said that it ends, once it has.
@@ -294,6 +307,8 @@ pub struct WsReader {
     /// When something has come last, and when the peer was asked since.
     heard: Instant,
     asked: Option<Instant>,
+    /// How much of what had come by the time at which it was to be over may still be read, if that has passed.
+    late: Option<usize>,
 }
 
 /// What there is to be read.
@@ -397,12 +412,8 @@ impl WsReader {
         // It is the end that is waited for, whoever asks to stop.
         self.is_leaving = true;
         loop {
-            match self.read_or_stop() {
-                Ok(Next::Over) => return Ok(()),
-                Ok(_) => {}
-                Err(WsError::TimedOut) => return Err(WsError::TimedOut),
-                // Who has said that it is over does not mind what the peer does wrong after that.
-                Err(_) => return Ok(()),
+            if let Next::Over = self.read_or_stop()? {
+                return Ok(());
             }
         }
     }
@@ -422,6 +433,10 @@ impl WsReader {
         (self.begin, self.end) = (0, 0);
         let mut unsent = unsent;
         loop {
+            if !self.is_in_time() {
+                self.is_ended = true;
+                return Ok(true);
+            }
             let wake = self.next_deed(unsent);
             let received = match wake {
                 None => self.receive(),
@@ -436,6 +451,7 @@ impl WsReader {
                 Ok(Some(count)) => {
                     self.end = count;
                     self.is_ended = count == 0;
+                    self.late = self.late.map(|rest| rest.saturating_sub(count));
                     self.heard = time::now();
                     self.asked = None;
                     return Ok(true);
@@ -446,10 +462,7 @@ impl WsReader {
                         return Err(WsError::TimedOut);
                     }
                     unsent = !self.session.answer();
-                    if self.session.over_at().is_some_and(|at| time::now() >= at) {
-                        // What is waited for next is the end.
-                        self.session.abort();
-                    } else {
+                    if self.is_in_time() {
                         unsent |= self.ask_if_silent()?;
                     }
                 }
@@ -463,6 +476,20 @@ impl WsReader {
                     return Err(error.into());
                 }
             }
+        }
+    }
+
+    /// Gives the connection up once the time for the peer to agree to the end is over, however busily it sends;
+    /// `false` when what had come until then has been read as well, in which it may have agreed.
+    fn is_in_time(&mut self) -> bool {
+        match self.late {
+            Some(rest) => rest > 0,
+            None if self.session.over_at().is_some_and(|at| time::now() >= at) => {
+                self.session.abort();
+                self.late = Some(DRAIN_BYTES);
+                true
+            }
+            None => true,
         }
     }
 
@@ -482,7 +509,8 @@ impl WsReader {
             None => self.heard.checked_add(ping),
             Some(asked) => asked.checked_add(options.pong),
         });
-        let over = self.session.over_at();
+        // What is waited for after that is the end of what was aborted.
+        let over = self.session.over_at().filter(|_| self.late.is_none());
         [again, silent, over].into_iter().flatten().min()
     }
 
@@ -527,6 +555,12 @@ impl WsReader {
         self.source = None;
         self.session.abort();
         self.session.release();
+    }
+}
+
+impl Drop for WsReader {
+    fn drop(&mut self) {
+        self.session.leave();
     }
 }
 
@@ -626,6 +660,12 @@ impl WsWriter {
     /// ```
     pub fn is_open(&self) -> bool {
         self.session.is_open()
+    }
+}
+
+impl Drop for WsWriter {
+    fn drop(&mut self) {
+        self.session.forsake();
     }
 }
 

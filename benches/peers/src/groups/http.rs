@@ -3,7 +3,8 @@
 //! are compared before the load, because the load is `wrk` for all, and because the CPU time counts the
 //! server's work where the rate is that of `wrk`: on a CPU of its own its one thread is busy, whatever the
 //! server does. With [`ROUTER`] the same `Router` of axum is on either side, and what differs is the server
-//! beneath.
+//! beneath. [`TEXT`] and [`RAW`] are two other ways to write the line of text for our server: the peers are the same,
+//! and give the same bytes.
 
 use crate::harness::{self, Child, Figure, Group, Metric, Result, Setup, Side};
 use crate::tools::Need;
@@ -22,15 +23,7 @@ pub(crate) const GROUP: Group = Group {
         setups: SETUPS,
         run: servers::ours,
     },
-    peers: &[
-        AXUM,
-        AXUM_CURRENT_THREAD,
-        Side {
-            name: servers::MAY_MINIHTTP,
-            setups: SETUPS,
-            run: servers::may_minihttp,
-        },
-    ],
+    peers: &[AXUM, AXUM_CURRENT_THREAD, MAY_MINIHTTP],
     apart: true,
     needs: &[wrk::NEED, Need::Package(servers::MAY_MINIHTTP)],
     drive: load,
@@ -63,6 +56,54 @@ pub(crate) const ROUTER: Group = Group {
     needs: &[wrk::NEED],
     drive: load,
 };
+
+const MAY_MINIHTTP: Side = Side {
+    name: servers::MAY_MINIHTTP,
+    setups: SETUPS,
+    run: servers::may_minihttp,
+};
+
+pub(crate) const TEXT: Group = Group {
+    name: "http_text",
+    about: "the line of text, which our handler returns as a text",
+    metrics: OF_64,
+    setups: SETUPS,
+    ours: Side {
+        name: "concurrence",
+        setups: SETUPS,
+        run: servers::ours_text,
+    },
+    peers: &[AXUM_CURRENT_THREAD, MAY_MINIHTTP],
+    apart: true,
+    needs: &[wrk::NEED, Need::Package(servers::MAY_MINIHTTP)],
+    drive: load,
+};
+
+pub(crate) const RAW: Group = Group {
+    name: "http_raw",
+    about: "the line of text, raw: by a shortcut of our server, without the types of `http`",
+    metrics: OF_64,
+    setups: SETUPS,
+    ours: Side {
+        name: "shortcut",
+        setups: SETUPS,
+        run: servers::ours_shortcut,
+    },
+    peers: &[AXUM_CURRENT_THREAD, MAY_MINIHTTP],
+    apart: true,
+    needs: &[wrk::NEED, Need::Package(servers::MAY_MINIHTTP)],
+    drive: load,
+};
+
+/// With 64 connections alone.
+const OF_64: &[Metric] = &[
+    Metric::higher("plain_64.rate", "req/s"),
+    Metric::lower("plain_64.cpu", "us/req"),
+    Metric::lower("plain_64.p50", "us"),
+    Metric::lower("plain_64.p99", "us"),
+    Metric::higher("pipeline_64.rate", "req/s"),
+    Metric::lower("pipeline_64.cpu", "us/req"),
+];
 
 const METRICS: &[Metric] = &[
     Metric::higher("plain_64.rate", "req/s"),

@@ -28,6 +28,8 @@ pub(crate) const ALL: &[&Group] = &[
     &proxy::GROUP,
     &chat::GROUP,
     &http::GROUP,
+    &http::TEXT,
+    &http::RAW,
     &http::ROUTER,
     &http_idle::GROUP,
     &http_new::GROUP,

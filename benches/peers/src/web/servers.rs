@@ -6,7 +6,8 @@ use crate::{runtimes, tools};
 use axum::routing::get;
 use axum::{Json, Router};
 use concurrence::net::http::{
-    Body, HeaderValue, HttpServer, IntoResponse, Request, Response, StatusCode,
+    Body, Bytes, HeaderName, HeaderValue, HttpServer, IntoResponse, RawAnswer, Request, Response,
+    StatusCode,
 };
 use hyper::header::{CONTENT_TYPE, SERVER};
 use hyper::server::conn::http1;
@@ -51,6 +52,58 @@ fn page(page: &'static Page, body: impl Into<Body>) -> Response<Body> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(page.content_type));
     headers.insert(SERVER, HeaderValue::from_static(page.server));
     response
+}
+
+/// The plain text, raw: a [shortcut](HttpServer::shortcut) looks at heads where they have been received, and `http`'s
+/// types are made of none. The headers of its answers are a table.
+pub(crate) fn ours_shortcut(setup: Setup) -> ExitCode {
+    runtimes::concurrence(setup.workers(), || {
+        let server = HttpServer::bind("127.0.0.1:0").expect("a free port");
+        harness::listening(server.local_addr());
+        let server = server.shortcut(|head| {
+            (head.method() == b"GET" && head.target() == PLAINTEXT.path.as_bytes()).then(|| {
+                RawAnswer {
+                    status: StatusCode::OK,
+                    headers: &PLAINTEXT_HEADERS,
+                    body: Bytes::from_static(PLAINTEXT.body.as_bytes()),
+                }
+            })
+        });
+        server.run(handle).expect("it is killed in the end");
+    })
+}
+
+static PLAINTEXT_HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (
+        CONTENT_TYPE,
+        HeaderValue::from_static(PLAINTEXT.content_type),
+    ),
+    (SERVER, HeaderValue::from_static(PLAINTEXT.server)),
+];
+
+/// The plain text, by a handler that returns it as it is: its type makes the headers, save for who the server is.
+pub(crate) fn ours_text(setup: Setup) -> ExitCode {
+    runtimes::concurrence(setup.workers(), || {
+        let server = HttpServer::bind("127.0.0.1:0").expect("a free port");
+        harness::listening(server.local_addr());
+        let server = server.run(|request: Request<Body>| match request.uri().path() {
+            "/plaintext" => Ok(Named(PLAINTEXT.body)),
+            _ => Err(StatusCode::NOT_FOUND),
+        });
+        server.expect("it is killed in the end");
+    })
+}
+
+/// What all servers add, so that their answers have the same bytes.
+struct Named<T>(T);
+
+impl<T: IntoResponse> IntoResponse for Named<T> {
+    fn into_response(self) -> Response<Body> {
+        let mut response = self.0.into_response();
+        let server = HeaderValue::from_static(PLAINTEXT.server);
+        response.headers_mut().insert(SERVER, server);
+        response
+    }
 }
 
 // ---- axum ----
