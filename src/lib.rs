@@ -416,7 +416,7 @@ pub use actor_core::{Signal, SignalSubscription, subscribe_signals};
 // What can go wrong.
 pub use actor_core::{
     BlockOnThreadError, BoxError, CallError, Deadlock, JoinError, Outcome, Panic, ReceiveError,
-    RuntimeError, SendError, SpawnError, TimedOut, Unwinding, WouldBlock,
+    Refusal, RuntimeError, SendError, SpawnError, TimedOut, Unwinding, WouldBlock,
 };
 
 pub use actor_core::{channel, reactor, sync, time};
@@ -479,6 +479,17 @@ pub mod net {
     #[cfg(feature = "tls")]
     pub use actor_net::{TlsConnector, TlsServer, tls};
 }
+
+/// Actors of other processes: nodes, links between them, and messages, calls, monitors and links over these.
+///
+/// `#[remote]` makes a protocol of a trait.
+#[cfg(feature = "remote")]
+pub use actor_remote as remote;
+
+#[cfg(feature = "remote")]
+pub use actor_core::__private::remote_attribute as remote;
+#[cfg(feature = "remote")]
+pub use actor_core::{Encoding, RemoteMessage};
 
 /// Event-driven connections without a stack: Python's `asyncore` and `asynchat`.
 pub use actor_net::dispatcher;

@@ -56,7 +56,64 @@ pub enum SendError<M> {
     Full(M),
     /// The receiver's mailbox was full for as long as the sender was ready to wait.
     Timeout(M),
+    /// There is no link to the receiver's node at present; nothing of the message has been sent.
+    Disconnected(M),
+    /// The message cannot go to the receiver's node.
+    Refused(M, Refusal),
 }
+
+/// Why a message cannot be taken to, or by, a receiver in another process.
+///
+/// # Examples
+///
+/// ```
+/// use actor_core::{CallError, Refusal, SendError};
+///
+/// let error = SendError::Refused("a line", Refusal::TooBig);
+/// assert_eq!(error.to_string(), "the message is bigger than the link takes");
+/// assert_eq!(CallError::from(error), CallError::Refused(Refusal::TooBig));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Nothing is exposed there by that name, or the reference has been given back.
+    Unknown,
+    /// What is there is not exposed for messages of this class.
+    NotExposed,
+    /// Both sides know the class by its name, but not in the same version or of the same fields.
+    Version,
+    /// The other side could not make a message of the bytes.
+    Undecodable,
+    /// The message's own `Serialize` failed, or has no encoding.
+    Unencodable,
+    /// The message is bigger than the link's limit.
+    TooBig,
+    /// More names of objects and classes have been used over the link than it may have.
+    TooManyNames,
+    /// It is a call that has been made before, and the other side does not know any more what came of it: perhaps it
+    /// has been executed.
+    Forgotten,
+    /// What is there does not remember calls, so it cannot be called in a way that may be repeated.
+    NotIdempotent,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Refusal::Unknown => "nothing is exposed there by that name",
+            Refusal::NotExposed => "the receiver is not exposed for messages of this class",
+            Refusal::Version => "the two sides have different versions of the message",
+            Refusal::Undecodable => "the other side could not decode the message",
+            Refusal::Unencodable => "the message could not be encoded",
+            Refusal::TooBig => "the message is bigger than the link takes",
+            Refusal::TooManyNames => "the link has no room for another name",
+            Refusal::Forgotten => "nobody knows any more what came of that call",
+            Refusal::NotIdempotent => "the receiver does not remember calls",
+        })
+    }
+}
+
+impl Error for Refusal {}
 
 impl<M> SendError<M> {
     /// Gives back the message.
@@ -70,9 +127,11 @@ impl<M> SendError<M> {
     /// ```
     pub fn into_message(self) -> M {
         match self {
-            SendError::Ended(message) | SendError::Full(message) | SendError::Timeout(message) => {
-                message
-            }
+            SendError::Ended(message)
+            | SendError::Full(message)
+            | SendError::Timeout(message)
+            | SendError::Disconnected(message)
+            | SendError::Refused(message, _) => message,
         }
     }
 
@@ -133,6 +192,8 @@ impl<M> SendError<M> {
             SendError::Ended(message) => SendError::Ended(f(message)),
             SendError::Full(message) => SendError::Full(f(message)),
             SendError::Timeout(message) => SendError::Timeout(f(message)),
+            SendError::Disconnected(message) => SendError::Disconnected(f(message)),
+            SendError::Refused(message, why) => SendError::Refused(f(message), why),
         }
     }
 
@@ -165,6 +226,8 @@ impl<M> fmt::Debug for SendError<M> {
             SendError::Ended(_) => "Ended(..)",
             SendError::Full(_) => "Full(..)",
             SendError::Timeout(_) => "Timeout(..)",
+            SendError::Disconnected(_) => "Disconnected(..)",
+            SendError::Refused(_, why) => return write!(f, "Refused(.., {why:?})"),
         })
     }
 }
@@ -175,6 +238,8 @@ impl<M> fmt::Display for SendError<M> {
             SendError::Ended(_) => "sending to a receiver that has ended",
             SendError::Full(_) => "sending to a full mailbox",
             SendError::Timeout(_) => "timed out sending to a full mailbox",
+            SendError::Disconnected(_) => "no link to the receiver's node",
+            SendError::Refused(_, why) => return why.fmt(f),
         })
     }
 }
@@ -188,6 +253,8 @@ impl<M> From<SendError<M>> for io::Error {
             SendError::Ended(_) => io::ErrorKind::BrokenPipe,
             SendError::Full(_) => io::ErrorKind::QuotaExceeded,
             SendError::Timeout(_) => io::ErrorKind::TimedOut,
+            SendError::Disconnected(_) => io::ErrorKind::NotConnected,
+            SendError::Refused(..) => io::ErrorKind::InvalidData,
         };
         io::Error::new(kind, error.erase())
     }
@@ -233,11 +300,15 @@ pub enum CallError {
         /// Whether the request may have been handled; if not, calling again is safe.
         maybe_executed: bool,
     },
+    /// The request could not go to the receiver's node, or was refused there, or its answer could not
+    /// come back.
+    Refused(Refusal),
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            CallError::Refused(why) => return why.fmt(f),
             CallError::Timeout => "timed out waiting for the reply to a call",
             CallError::Ended => "calling a receiver that has ended",
             CallError::Full => "calling a receiver whose mailbox is full",
@@ -267,6 +338,7 @@ impl From<CallError> for io::Error {
             CallError::Deadlock => io::ErrorKind::Deadlock,
             CallError::WouldBlock => io::ErrorKind::WouldBlock,
             CallError::Disconnected { .. } => io::ErrorKind::ConnectionAborted,
+            CallError::Refused(_) => io::ErrorKind::InvalidData,
         };
         io::Error::new(kind, error)
     }
@@ -279,6 +351,10 @@ impl<M> From<SendError<M>> for CallError {
             SendError::Ended(_) => CallError::Ended,
             SendError::Full(_) => CallError::Full,
             SendError::Timeout(_) => CallError::Timeout,
+            SendError::Disconnected(_) => CallError::Disconnected {
+                maybe_executed: false,
+            },
+            SendError::Refused(_, why) => CallError::Refused(why),
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::actor::cell::{ActorCell, ActorRef, ENDED};
 use crate::block;
 use crate::contain::contain;
 use crate::deadlock::Calls;
+#[cfg(feature = "remote")]
+use crate::remote::Absent;
 use crate::tasklet::core::Core;
 use crate::{Message, Pid};
 
@@ -37,14 +39,19 @@ pub enum ExitReason {
     Failed(Arc<dyn Error + Send + Sync>),
     /// Nobody could reach it any more.
     Unreachable,
+    /// It lives, or lived, in another process, the link to which is broken. Whether it has ended is not known.
+    NoConnection,
 }
 
 impl ExitReason {
-    /// Whether something has gone wrong: a panic, an error or a kill.
+    /// Whether something has gone wrong: a panic, an error, a kill, or a broken link to another process.
     pub fn is_abnormal(&self) -> bool {
         matches!(
             self,
-            ExitReason::Killed | ExitReason::Panicked(_) | ExitReason::Failed(_)
+            ExitReason::Killed
+                | ExitReason::Panicked(_)
+                | ExitReason::Failed(_)
+                | ExitReason::NoConnection
         )
     }
 }
@@ -59,6 +66,7 @@ impl fmt::Display for ExitReason {
             ExitReason::Panicked(text) => f.write_str(text),
             ExitReason::Failed(error) => write!(f, "has failed: {error}"),
             ExitReason::Unreachable => f.write_str("could not be reached any more"),
+            ExitReason::NoConnection => f.write_str("is behind a broken link"),
         }
     }
 }
@@ -131,6 +139,9 @@ pub(crate) enum Party {
         actor: ActorRef,
         life: u32,
     },
+    /// One of another process.
+    #[cfg(feature = "remote")]
+    Absent(Arc<Absent>),
 }
 
 impl Party {
@@ -155,6 +166,8 @@ impl Party {
         match self {
             Party::Tasklet(core) => core.watchers(),
             Party::Actor { actor, .. } => actor.watchers(),
+            #[cfg(feature = "remote")]
+            Party::Absent(absent) => absent.watchers(),
         }
     }
 
@@ -162,6 +175,8 @@ impl Party {
         match self {
             Party::Tasklet(core) => core.watchers_if_any(),
             Party::Actor { actor, .. } => actor.watchers_if_any(),
+            #[cfg(feature = "remote")]
+            Party::Absent(absent) => Some(absent.watchers()),
         }
     }
 
@@ -171,6 +186,8 @@ impl Party {
             Party::Tasklet(core) if core.has_ended() => core.reason().or(Some(ExitReason::Normal)),
             Party::Tasklet(_) => None,
             Party::Actor { actor, .. } => actor.reason_of_end(),
+            #[cfg(feature = "remote")]
+            Party::Absent(absent) => absent.reason(),
         }
     }
 
@@ -179,6 +196,8 @@ impl Party {
         match self {
             Party::Tasklet(core) => core.has_ended(),
             Party::Actor { actor, .. } => actor.has(ENDED),
+            #[cfg(feature = "remote")]
+            Party::Absent(absent) => absent.reason().is_some(),
         }
     }
 
@@ -187,6 +206,8 @@ impl Party {
         match self {
             Party::Tasklet(core) => Some(core.home),
             Party::Actor { actor, .. } => actor.residence.home(),
+            #[cfg(feature = "remote")]
+            Party::Absent(_) => None,
         }
     }
 
@@ -203,6 +224,8 @@ impl Party {
             Party::Actor { actor, .. } => unsafe {
                 actor.carrier().map(|core| &core.home_state().calls)
             },
+            #[cfg(feature = "remote")]
+            Party::Absent(_) => None,
         }
     }
 
@@ -220,6 +243,8 @@ impl Party {
                     carrier.wake_up();
                 }
             }
+            #[cfg(feature = "remote")]
+            Party::Absent(_) => {}
         }
     }
 
@@ -227,6 +252,8 @@ impl Party {
         match self {
             Party::Tasklet(core) => core.pid,
             Party::Actor { actor, .. } => actor.pid,
+            #[cfg(feature = "remote")]
+            Party::Absent(absent) => absent.pid(),
         }
     }
 
@@ -234,6 +261,8 @@ impl Party {
         match self {
             Party::Tasklet(core) => core.name(),
             Party::Actor { actor, .. } => actor.name(),
+            #[cfg(feature = "remote")]
+            Party::Absent(absent) => absent.name(),
         }
     }
 
@@ -245,6 +274,16 @@ impl Party {
                 life: *life,
                 ..exit
             }),
+            #[cfg(feature = "remote")]
+            Party::Absent(absent) => absent.tell(&exit),
+        }
+    }
+
+    /// Somebody wants to be told of its end now. One of another process has to be asked for it.
+    fn is_watched(&self) {
+        #[cfg(feature = "remote")]
+        if let Party::Absent(absent) = self {
+            absent.is_watched();
         }
     }
 }
@@ -417,6 +456,7 @@ pub(crate) fn monitor(watcher: Party, subject: Party) -> Monitor {
     };
     // Not under the lock.
     drop(ended);
+    subject.is_watched();
     tell_all_if_ended(&subject);
     Monitor { subject, ticket }
 }
@@ -431,6 +471,7 @@ pub(crate) fn when_over(subject: &Party, deed: impl FnOnce() + Send + 'static) -
         state.deeds.insert(ticket, Box::new(deed));
         ticket
     };
+    subject.is_watched();
     tell_all_if_ended(subject);
     ticket
 }
@@ -476,6 +517,7 @@ pub(crate) fn link(one: Party, other: Party) {
         // The caller's own side first: if the other has ended, both are taken out again.
         one.watchers().add_link(&other);
         other.watchers().add_link(&one);
+        other.is_watched();
         tell_all_if_ended(&other);
     }
 }

@@ -54,6 +54,9 @@ pub mod reactor;
 mod recursion;
 mod recycle;
 pub mod registry;
+#[cfg(feature = "remote")]
+#[doc(hidden)]
+pub mod remote;
 mod reply;
 mod runtime;
 mod stacks;
@@ -75,6 +78,8 @@ pub use actor::{
     Accepts, Actor, Addr, AddrBuilder, Child, Context, DEFAULT_SHUTDOWN, Handler,
     IntensityExceeded, Keyed, Pool, PoolBuilder, Restart, Routing, Shutdown, Supervisor, WeakAddr,
 };
+#[cfg(feature = "remote")]
+pub use actor_core_macros::remote;
 pub use actor_core_macros::{Message, messages};
 pub use broker::{Broker, Subscription, TopicError};
 pub use counters::{Dropped, dropped};
@@ -83,8 +88,8 @@ pub use dead_letters::{
 };
 pub use envelope::Envelope;
 pub use error::{
-    BoxError, CallError, Deadlock, JoinError, Panic, ReceiveError, RuntimeError, SendError,
-    SpawnError, TimedOut, Unwinding, WouldBlock,
+    BoxError, CallError, Deadlock, JoinError, Panic, ReceiveError, Refusal, RuntimeError,
+    SendError, SpawnError, TimedOut, Unwinding, WouldBlock,
 };
 pub use exit::{Exit, ExitReason, Monitor};
 pub use future::block_on;
@@ -95,6 +100,8 @@ pub use message::{Destination, Message, Pid, Receiver, Recipient};
 pub use outcome::Outcome;
 pub use pool::{BlockOnThreadError, DEFAULT_POOL_THREADS, block_on_thread, try_block_on_thread};
 pub use recursion::call;
+#[cfg(feature = "remote")]
+pub use remote::{Encoding, RemoteMessage};
 pub use reply::ReplyTo;
 pub use runtime::signals::{Signal, SignalSubscription, subscribe_signals};
 pub use runtime::{
@@ -122,6 +129,10 @@ pub mod __private {
     use std::fmt;
     use std::panic::{self, AssertUnwindSafe};
     use std::time::Duration;
+
+    /// Beside the module of the same name, for the facade, whose module is another one.
+    #[cfg(feature = "remote")]
+    pub use actor_core_macros::remote as remote_attribute;
 
     pub use crate::actor::Attendant;
     use crate::actor::cell::{ActorRef, ENDING, KILLED, STOPPING};

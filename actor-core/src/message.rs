@@ -101,6 +101,13 @@ pub trait Receiver: Send + Sync + 'static {
     fn callee(&self) -> Callee {
         Callee::NOBODY
     }
+
+    /// Itself, if it is of another process.
+    #[cfg(feature = "remote")]
+    #[doc(hidden)]
+    fn foreign(&self) -> Option<&Arc<dyn crate::remote::Foreign>> {
+        None
+    }
 }
 
 /// Something that takes messages of the class `M`.
@@ -126,7 +133,7 @@ pub struct Delivery<M: Message> {
 }
 
 impl<M: Message> Delivery<M> {
-    fn new(envelope: Envelope, patience: Patience) -> Self {
+    pub(crate) fn new(envelope: Envelope, patience: Patience) -> Self {
         Delivery {
             envelope,
             patience,
@@ -582,6 +589,11 @@ impl<M: Message> Receiver for Recipient<M> {
 
     fn callee(&self) -> Callee {
         self.destination.callee()
+    }
+
+    #[cfg(feature = "remote")]
+    fn foreign(&self) -> Option<&Arc<dyn crate::remote::Foreign>> {
+        self.destination.foreign()
     }
 }
 

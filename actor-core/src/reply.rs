@@ -31,6 +31,10 @@ pub(crate) struct Standing {
     state: AtomicU8,
     /// Whether the right to answer has got into the hands of the user's code, and may be anywhere.
     handed_on: AtomicBool,
+    /// Whether the right to answer has gone to another process, from where the answer comes. What is left
+    /// of it here is nothing then.
+    #[cfg(feature = "remote")]
+    abroad: AtomicBool,
 }
 
 impl Standing {
@@ -68,6 +72,8 @@ impl<T> ReplyCell<T> {
             standing: Standing {
                 state: AtomicU8::new(PENDING),
                 handed_on: AtomicBool::new(false),
+                #[cfg(feature = "remote")]
+                abroad: AtomicBool::new(false),
             },
             answer: UnsafeCell::new(None),
             caller,
@@ -370,6 +376,10 @@ impl<T> ReplyTo<T> {
 
     #[inline]
     fn put(&mut self, answer: Result<T, CallError>) {
+        #[cfg(feature = "remote")]
+        if self.is_abroad() {
+            self.answers = None;
+        }
         if let Some(answers) = self.answers.take() {
             // SAFETY: this is the only right to answer, and it has just been used up.
             unsafe { answers.cell().answer(answer) };
@@ -396,6 +406,85 @@ impl<T> ReplyTo<T> {
         } else {
             CallError::Unanswered
         }));
+    }
+}
+
+#[cfg(feature = "remote")]
+impl<T> ReplyTo<T> {
+    /// Whether it has gone to another process.
+    fn is_abroad(&self) -> bool {
+        self.answers
+            .as_ref()
+            .is_some_and(|answers| answers.cell().standing.abroad.load(Ordering::Acquire))
+    }
+
+    /// The right itself, which is gone from here from now on; `None` if it has gone already, or is to answer nobody.
+    /// Whoever has it [brings it back](Departed::come_back) if it cannot go after all.
+    pub(crate) fn depart(&self) -> Option<Departed<T>> {
+        let answers = self.answers.as_ref()?;
+        // Acquire and release: one of those who try gets it, and what it does with it comes after what
+        // another has done that has brought it back.
+        if answers.cell().standing.abroad.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        // SAFETY: this share keeps the cell alive, and the one that is added is the new owner's.
+        let share = unsafe {
+            answers.shared.as_ref().add_share();
+            Share::new(answers.shared)
+        };
+        share.hand_on();
+        Some(Departed { share: Some(share) })
+    }
+}
+
+/// A right to answer that is on its way to another process.
+#[cfg(feature = "remote")]
+pub(crate) struct Departed<T> {
+    share: Option<Share<T>>,
+}
+
+#[cfg(feature = "remote")]
+impl<T> Departed<T> {
+    /// Ends the call.
+    pub(crate) fn answer(mut self, answer: Result<T, CallError>) {
+        if let Some(share) = self.share.take() {
+            // SAFETY: the only right to answer: what it came from has been told that it is abroad.
+            unsafe { share.cell().answer(answer) };
+        }
+    }
+
+    /// It is where it was before.
+    pub(crate) fn come_back(mut self) {
+        if let Some(share) = self.share.take() {
+            share.cell().standing.abroad.store(false, Ordering::Release);
+        }
+    }
+
+    /// Whether somebody still waits for the answer.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.share
+            .as_ref()
+            .is_some_and(|share| !share.cell().is_given_up())
+    }
+}
+
+#[cfg(feature = "remote")]
+impl<T> Drop for Departed<T> {
+    fn drop(&mut self) {
+        if let Some(share) = self.share.take() {
+            // SAFETY: as in `answer`.
+            unsafe { share.cell().answer(Err(CallError::Unanswered)) };
+        }
+    }
+}
+
+#[cfg(feature = "remote")]
+impl<T> Reply<T> {
+    /// The answer, if it has come.
+    pub(crate) fn take(&self) -> Option<Result<T, CallError>> {
+        // SAFETY: this is the caller's only end; whoever uses this does so once, when it has been told that the
+        // answer is there.
+        unsafe { self.share.cell().take() }
     }
 }
 

@@ -14,6 +14,16 @@ use crate::{time, worker};
 pub(crate) enum Waiter {
     Tasklet(Arc<Core>),
     Thread(Arc<ThreadParker>),
+    /// One in another process, to whom somebody passes on what comes.
+    #[cfg(feature = "remote")]
+    Relay(Arc<dyn Relay>),
+}
+
+/// Passes on an answer that has come.
+#[cfg(feature = "remote")]
+pub(crate) trait Relay: std::fmt::Debug + Send + Sync {
+    /// The answer is there. On the stack of whoever has answered; it must not wait.
+    fn pass_on(&self);
 }
 
 impl Waiter {
@@ -21,6 +31,8 @@ impl Waiter {
         match self {
             Waiter::Tasklet(core) => worker::wake(core),
             Waiter::Thread(parker) => parker.wake(),
+            #[cfg(feature = "remote")]
+            Waiter::Relay(relay) => relay.pass_on(),
         }
     }
 }

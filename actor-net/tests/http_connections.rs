@@ -355,16 +355,15 @@ fn nobody_starves_beside_one_who_asks_without_end() {
 /// A head that grows all the time, and is never complete.
 #[test]
 fn a_head_that_keeps_coming_is_given_up() {
-    on_one_worker(|| {
+    let server = |head_time| {
         let server = HttpServer::bind("127.0.0.1:0").unwrap();
-        let limits = Limits::default().with(|limits| limits.head_time = Duration::from_millis(100));
-        let server = Running(
-            server
-                .limits(limits)
-                .spawn(|_: Request<Body>| "well")
-                .unwrap(),
-        );
-        let mut slow = Client::of(&server);
+        let limits = Limits::default().with(|limits| limits.head_time = head_time);
+        let server = server.limits(limits);
+        Running(server.spawn(|_: Request<Body>| "well").unwrap())
+    };
+    on_one_worker(move || {
+        let strict = server(Duration::from_millis(100));
+        let mut slow = Client::of(&strict);
         // A request before does not count.
         slow.send(get("/"));
         assert_eq!(slow.body(), "well");
@@ -380,7 +379,8 @@ fn a_head_that_keeps_coming_is_given_up() {
         assert!(head.contains("connection: close"), "{head}");
         trickle.join().unwrap();
         // One that is only slow is not.
-        let mut client = Client::of(&server);
+        let patient = server(Duration::from_secs(20));
+        let mut client = Client::of(&patient);
         for byte in get("/").bytes() {
             client.send([byte]);
             Tasklet::yield_now();

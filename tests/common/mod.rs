@@ -274,6 +274,11 @@ impl Program {
             .wait(text, |all| all.contains(text).then_some(()))
     }
 
+    /// Waits until `found` finds what it looks for in what the program has written to its standard output.
+    pub(crate) fn output<T>(&self, what: &str, found: impl FnMut(&str) -> Option<T>) -> T {
+        self.stdout.wait(what, found)
+    }
+
     /// What the program has written to its standard error so far.
     pub(crate) fn log(&self) -> String {
         self.stderr.state.lock().unwrap().0.clone()

@@ -831,6 +831,7 @@ impl ActorCell {
             3 => ExitReason::Shutdown,
             4 => ExitReason::Killed,
             5 => ExitReason::Unreachable,
+            7 => ExitReason::NoConnection,
             _ => return self.extra().reason.lock().clone(),
         })
     }
@@ -865,6 +866,7 @@ impl ActorCell {
             ExitReason::Shutdown => 3,
             ExitReason::Killed => 4,
             ExitReason::Unreachable => 5,
+            ExitReason::NoConnection => 7,
             ExitReason::Panicked(_) | ExitReason::Failed(_) => {
                 // The first counts.
                 self.extra()

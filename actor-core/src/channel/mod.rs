@@ -165,7 +165,7 @@ impl Peer {
         let waiter = block::waiter()?;
         let is_mortal = match &waiter {
             Waiter::Tasklet(core) => !core.is_shielded(),
-            Waiter::Thread(_) => false,
+            _ => false,
         };
         Ok(Peer { waiter, is_mortal })
     }
@@ -176,7 +176,7 @@ impl Party for Peer {
     fn is_called_off(&self) -> bool {
         match &self.waiter {
             Waiter::Tasklet(core) => self.is_mortal && core.is_called_off(),
-            Waiter::Thread(_) => false,
+            _ => false,
         }
     }
 
@@ -574,7 +574,7 @@ impl<T> Channel<T> {
         let state = self.shared.rendezvous.lock();
         match &state.first()?.waiter {
             Waiter::Tasklet(core) if !carrier::is(core) => Some(Tasklet::new(core.clone())),
-            Waiter::Tasklet(_) | Waiter::Thread(_) => None,
+            _ => None,
         }
     }
 

@@ -140,6 +140,9 @@ pub(crate) struct HomeState {
     deadlocked: Cell<bool>,
     /// Until when the handler that it runs must answer.
     pub(crate) answer_by: Cell<Option<Instant>>,
+    /// Of the link that what it encodes or decodes crosses.
+    #[cfg(feature = "remote")]
+    pub(crate) border: Cell<Option<NonNull<dyn crate::remote::Border>>>,
     /// The call that it waits in.
     pub(crate) calls: Calls,
     /// The actor one of whose handlers it runs, if it is a carrier.
@@ -224,6 +227,8 @@ impl Core {
                 block_trap: Cell::new(false),
                 deadlocked: Cell::new(false),
                 answer_by: Cell::new(None),
+                #[cfg(feature = "remote")]
+                border: Cell::new(None),
                 calls: Calls::default(),
                 acting: Cell::new(None),
                 leaving: Leaving::default(),

@@ -7,7 +7,7 @@ use concurrence::Message;
 struct Get;
 
 #[derive(Message)]
-#[message(remote = "get")]
-struct Remote;
+#[message(distant = "get")]
+struct Set;
 
 fn main() {}

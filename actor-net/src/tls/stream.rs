@@ -9,10 +9,13 @@ use std::time::Duration;
 use actor_core::sync::Mutex;
 use actor_core::timeout;
 use actor_io::{Endpoint, Split, TcpStream};
+use rustls::client::verify_server_name;
 use rustls::pki_types::CertificateDer;
+use rustls::server::ParsedCertificate;
 use rustls::{Connection, HandshakeKind, ProtocolVersion};
 
 use super::TlsError;
+use super::client::server_name;
 use super::session::{Incoming, Session, TakeTurns, Wire};
 
 /// How long it may take to send something in the middle of a read.
@@ -260,6 +263,57 @@ impl<S> TlsStream<S> {
     /// ```
     pub fn is_resumed(&self) -> bool {
         self.details.resumed
+    }
+}
+
+impl<S> TlsStream<S> {
+    /// Bytes that both ends of this connection can compute, and nobody else (RFC 5705; RFC 8446, section 7.5): as
+    /// many as `output` has, different for each `label` and `context`. What is proved over them is proved to be said
+    /// over this very connection, with nobody between.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::Protocol`] if `output` is empty, or too long.
+    ///
+    /// ```
+    /// use actor_net::tls::{TlsError, TlsStream};
+    ///
+    /// fn binding(stream: &TlsStream) -> Result<[u8; 32], TlsError> {
+    ///     stream.export_keying_material([0; 32], b"EXPORTER-example", None)
+    /// }
+    /// ```
+    pub fn export_keying_material<T: AsMut<[u8]>>(
+        &self,
+        output: T,
+        label: &[u8],
+        context: Option<&[u8]>,
+    ) -> Result<T, TlsError> {
+        let exported = self.session.with(|tls| match tls {
+            Connection::Client(tls) => tls.export_keying_material(output, label, context),
+            Connection::Server(tls) => tls.export_keying_material(output, label, context),
+        });
+        Ok(exported?)
+    }
+
+    /// Whether the other end has shown a certificate for `name`, a host name or an IP address.
+    ///
+    /// Who has signed it was seen to in the handshake, where certificates are asked for.
+    ///
+    /// ```
+    /// use actor_net::tls::TlsStream;
+    ///
+    /// fn is_printer(stream: &TlsStream) -> bool {
+    ///     stream.peer_is_called("printer.example")
+    /// }
+    /// ```
+    pub fn peer_is_called(&self, name: &str) -> bool {
+        let Some(own) = self.peer_certificates().first() else {
+            return false;
+        };
+        match (ParsedCertificate::try_from(own), server_name(name)) {
+            (Ok(certificate), Ok(name)) => verify_server_name(&certificate, &name).is_ok(),
+            _ => false,
+        }
     }
 }
 

@@ -4,12 +4,12 @@ use syn::Ident;
 use syn::ext::IdentExt;
 
 /// A name without the mark of a raw one.
-pub(super) fn plain(name: &Ident) -> Ident {
+pub(crate) fn plain(name: &Ident) -> Ident {
     name.unraw()
 }
 
 /// `DeadLetters` as `dead_letters`, `HTTPServer` as `http_server`.
-pub(super) fn snake(name: &Ident) -> String {
+pub(crate) fn snake(name: &Ident) -> String {
     let letters: Vec<char> = name.unraw().to_string().chars().collect();
     let mut snake = String::new();
     for (at, letter) in letters.iter().enumerate() {
@@ -28,7 +28,7 @@ pub(super) fn snake(name: &Ident) -> String {
 }
 
 /// `take_over` as `TakeOver`; `None` if nothing is left that can be a name.
-pub(super) fn camel(name: &Ident) -> Option<Ident> {
+pub(crate) fn camel(name: &Ident) -> Option<Ident> {
     let mut camel = String::new();
     for word in name.unraw().to_string().split('_') {
         let mut letters = word.chars();

@@ -1,22 +1,25 @@
-//! A method of an actor, as what a message is made of.
+//! A method of an actor or of a remote trait, as what a message is made of.
 
-use proc_macro2::{Group, TokenStream, TokenTree};
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Error, Expr, ExprLit, FnArg, GenericArgument, GenericParam, Ident, ImplItemFn,
-    Lifetime, Lit, Meta, ParenthesizedGenericArguments, Pat, Path, Receiver, ReturnType, Signature,
-    Token, TraitBound, Type, TypeBareFn, TypeImplTrait, TypeReference, Visibility, parse_quote,
+    Attribute, Error, Expr, ExprLit, FnArg, GenericArgument, GenericParam, Ident, Lifetime, Lit,
+    Meta, ParenthesizedGenericArguments, Pat, Path, Receiver, ReturnType, Signature, Token,
+    TraitBound, Type, TypeBareFn, TypeImplTrait, TypeReference, Visibility, parse_quote,
 };
 
-use super::{names, unaliased};
+use crate::classes::unaliased;
+use crate::names;
 
-/// The methods of `Addr`, and those that every address has from a trait in scope: in a call these come
-/// before those of an extension trait, or make it ambiguous.
+/// The methods of `Addr` and of `RemoteRef`, and those that every address has from a trait in scope: in a
+/// call these come before those of an extension trait, or make it ambiguous.
 const TAKEN: &[&str] = &[
     "call",
+    "call_idempotent",
     "call_timeout",
     "call_within",
     "clone",
@@ -47,38 +50,96 @@ const TAKEN: &[&str] = &[
     "unlink",
 ];
 
+/// What a reference has beyond that: it can be a field of a message.
+const TAKEN_OF_REFERENCES: &[&str] = &["serialize"];
+
+/// Where a method is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Home<'a> {
+    /// In the `impl` of this actor.
+    Actor(&'a Type),
+    /// In this trait.
+    Trait(&'a Ident),
+}
+
+impl Home<'_> {
+    /// What has the methods that are made of these.
+    fn address(self) -> &'static str {
+        match self {
+            Home::Actor(_) => "an `Addr`",
+            Home::Trait(_) => "a `RemoteRef`",
+        }
+    }
+
+    /// Whether that has one of this name already.
+    fn has(self, method: &str) -> bool {
+        let of_references = match self {
+            Home::Actor(_) => &[],
+            Home::Trait(_) => TAKEN_OF_REFERENCES,
+        };
+        TAKEN.contains(&method) || of_references.contains(&method)
+    }
+
+    /// A type as it is called elsewhere, where `Self` means something else.
+    fn spelt_out(self, of: &Type) -> Result<Type, Error> {
+        match self {
+            Home::Actor(actor) => syn::parse2(without_self(of.to_token_stream(), actor)),
+            Home::Trait(_) => match find_self(of.to_token_stream()) {
+                None => Ok(of.clone()),
+                Some(found) => Err(Error::new(
+                    found.span(),
+                    "a message is the same whoever implements the trait: name a type, instead of one \
+                     that each has of its own",
+                )),
+            },
+        }
+    }
+
+    /// Its name, without spaces.
+    fn text(self) -> String {
+        match self {
+            Home::Actor(actor) => actor.to_token_stream().to_string().replace(' ', ""),
+            Home::Trait(name) => name.to_string(),
+        }
+    }
+}
+
 /// A method of which a message is made.
-pub(super) struct Method {
-    pub(super) name: Ident,
+pub(crate) struct Method {
+    pub(crate) name: Ident,
     /// What the message is called.
-    pub(super) class: Ident,
-    pub(super) visibility: Visibility,
+    pub(crate) class: Ident,
+    pub(crate) visibility: Visibility,
     /// The attributes that say whether the method is there.
-    pub(super) conditions: Vec<Attribute>,
+    pub(crate) conditions: Vec<Attribute>,
     /// The attributes that say something about it: its documentation, and whether it is deprecated.
-    pub(super) notes: Vec<Attribute>,
+    pub(crate) notes: Vec<Attribute>,
     /// The traits that are to be derived for the message.
-    pub(super) derives: Vec<Path>,
-    pub(super) arguments: Vec<Argument>,
+    pub(crate) derives: Vec<Path>,
+    pub(crate) arguments: Vec<Argument>,
     /// Whether the last argument is the actor's context.
-    pub(super) takes_context: bool,
+    pub(crate) takes_context: bool,
     /// What it returns, if it returns something.
-    pub(super) reply: Option<Type>,
+    pub(crate) reply: Option<Type>,
 }
 
 /// An argument of a method: a field of the message.
-pub(super) struct Argument {
-    pub(super) name: Ident,
-    pub(super) of: Type,
+pub(crate) struct Argument {
+    pub(crate) name: Ident,
+    pub(crate) of: Type,
     /// How the type is called inside the module.
-    pub(super) alias: Ident,
+    pub(crate) alias: Ident,
 }
 
 impl Method {
-    /// `None` if no message is to be made of it. What is said to the macro alone is taken out.
-    pub(super) fn parse(function: &mut ImplItemFn, actor: &Type) -> Result<Option<Method>, Error> {
-        let options = Options::take(&mut function.attrs)?;
-        let signature = &function.sig;
+    /// `None` if no message is to be made of it. What is said to the macro alone is taken out of the attributes.
+    pub(crate) fn parse(
+        attributes: &mut Vec<Attribute>,
+        visibility: &Visibility,
+        signature: &Signature,
+        home: Home<'_>,
+    ) -> Result<Option<Method>, Error> {
+        let options = Options::take(attributes)?;
         let Some(receiver) = signature.receiver() else {
             return Ok(None);
         };
@@ -88,12 +149,13 @@ impl Method {
         check_signature(signature, receiver)?;
         let name = signature.ident.clone();
         let plain = name.unraw().to_string();
-        if TAKEN.contains(&plain.as_str()) {
+        if home.has(&plain) {
             return Err(Error::new(
                 name.span(),
                 format!(
-                    "an `Addr` has a method `{plain}` of its own, which would be called instead: name \
-                     this one otherwise, or put `#[message(skip)]` on it if it is no message"
+                    "{} has a method `{plain}` of its own, which would be called instead: name this \
+                     one otherwise, or put `#[message(skip)]` on it if it is no message",
+                    home.address()
                 ),
             ));
         }
@@ -111,7 +173,14 @@ impl Method {
             Some(FnArg::Typed(last)) if is_context(&last.ty)
         );
         if takes_context {
-            parameters.pop();
+            let last = parameters.pop();
+            if let Home::Trait(_) = home {
+                return Err(Error::new_spanned(
+                    last,
+                    "a context is an actor's, and who calls this may be in another process: take no \
+                     `Context`",
+                ));
+            }
         }
         let mut arguments = Vec::new();
         for (index, parameter) in parameters.into_iter().enumerate() {
@@ -134,10 +203,11 @@ impl Method {
                 &parameter.ty,
                 "a message outlives its sender: it owns what it carries, and borrows nothing",
             )?;
+            let at = Span::call_site().located_at(parameter.ty.span());
             arguments.push(Argument {
                 name: argument_name(&parameter.pat)?,
-                of: spelt_out(&parameter.ty, actor)?,
-                alias: format_ident!("{class}_{index}"),
+                of: home.spelt_out(&parameter.ty)?,
+                alias: format_ident!("{class}_{index}", span = at),
             });
         }
 
@@ -155,15 +225,15 @@ impl Method {
                     reply,
                     "an answer outlives its handler: it owns what it carries, and borrows nothing",
                 )?;
-                Some(spelt_out(reply, actor)?)
+                Some(home.spelt_out(reply)?)
             }
         };
         Ok(Some(Method {
             name,
             class,
-            visibility: function.vis.clone(),
-            conditions: chosen(&function.attrs, is_condition),
-            notes: notes(&function.attrs, actor),
+            visibility: visibility.clone(),
+            conditions: chosen(attributes, is_condition),
+            notes: notes(attributes, home),
             derives: derives(options.derives, &arguments),
             arguments,
             takes_context,
@@ -171,17 +241,24 @@ impl Method {
         }))
     }
 
-    pub(super) fn is_private(&self) -> bool {
+    pub(crate) fn is_private(&self) -> bool {
         matches!(self.visibility, Visibility::Inherited)
     }
 
+    /// What a call is answered with.
+    pub(crate) fn answer(&self) -> TokenStream {
+        self.reply
+            .as_ref()
+            .map_or(quote!(()), ToTokens::to_token_stream)
+    }
+
     /// Whether a trait of this name is to be derived for the message.
-    pub(super) fn derives_trait(&self, name: &str) -> bool {
+    pub(crate) fn derives_trait(&self, name: &str) -> bool {
         self.derives.iter().any(|path| is_called(path, name))
     }
 
     /// A text for a method that has none of its own.
-    pub(super) fn docs_or(&self, text: impl FnOnce() -> String) -> Option<TokenStream> {
+    pub(crate) fn docs_or(&self, text: impl FnOnce() -> String) -> Option<TokenStream> {
         let is_text = |note: &Attribute| match &note.meta {
             Meta::NameValue(note) => note.path.is_ident("doc"),
             // Said under a condition, it is as much as the method itself has.
@@ -398,11 +475,16 @@ fn hint(why: &str, borrowed: &Type) -> String {
     }
 }
 
-/// A type in which `Self` is written out, since it goes where that means something else.
-fn spelt_out(of: &Type, actor: &Type) -> Result<Type, Error> {
-    syn::parse2(without_self(of.to_token_stream(), actor))
+/// The first `Self` in a type.
+fn find_self(tokens: TokenStream) -> Option<Ident> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(name) => (name == "Self").then_some(name),
+        TokenTree::Group(group) => find_self(group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => None,
+    })
 }
 
+/// A type in which `Self` is written out, since it goes where that means something else.
 fn without_self(tokens: TokenStream, actor: &Type) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut spelt_out = TokenStream::new();
@@ -450,12 +532,12 @@ fn chosen(attributes: &[Attribute], wanted: fn(&Path) -> bool) -> Vec<Attribute>
     attributes.iter().filter_map(choose).collect()
 }
 
-/// The attributes that document a method. Links to `Self` are to the actor from elsewhere, too.
-fn notes(attributes: &[Attribute], actor: &Type) -> Vec<Attribute> {
+/// The attributes that document a method. Links to `Self` are to its home from elsewhere, too.
+fn notes(attributes: &[Attribute], home: Home<'_>) -> Vec<Attribute> {
     let mut notes = chosen(attributes, |path| {
         path.is_ident("doc") || path.is_ident("deprecated")
     });
-    let actor = actor.to_token_stream().to_string().replace(' ', "");
+    let home = home.text();
     for note in &mut notes {
         if let Meta::NameValue(note) = &mut note.meta
             && let Expr::Lit(ExprLit {
@@ -464,7 +546,7 @@ fn notes(attributes: &[Attribute], actor: &Type) -> Vec<Attribute> {
             }) = &mut note.value
             && text.value().contains("Self::")
         {
-            let value = text.value().replace("Self::", &format!("{actor}::"));
+            let value = text.value().replace("Self::", &format!("{home}::"));
             *text = syn::LitStr::new(&value, text.span());
         }
     }
@@ -482,15 +564,31 @@ mod tests {
     /// The names that are refused are those that an address has.
     #[test]
     fn all_methods_of_an_address_are_refused() {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/actor/addr.rs");
+        let seen = all_are_refused("../src/actor/addr.rs", "Addr");
+        assert!(seen > 10, "the methods of `Addr` are not where they were");
+    }
+
+    /// And those that a reference to another process has.
+    #[test]
+    fn all_methods_of_a_reference_are_refused() {
+        let seen = all_are_refused("../../actor-remote/src/remote_ref.rs", "RemoteRef");
+        assert!(
+            seen > 5,
+            "the methods of `RemoteRef` are not where they were"
+        );
+    }
+
+    /// How many methods the type `address` has in a source.
+    fn all_are_refused(source: &str, address: &str) -> usize {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
         let source = std::fs::read_to_string(source).expect("the source is beside this one");
         let file = syn::parse_file(&source).expect("it compiles");
-        let is_of_addr =
-            |of: &Type| matches!(of, Type::Path(of) if of.path.segments[0].ident == "Addr");
+        let is_of_address =
+            |of: &Type| matches!(of, Type::Path(of) if of.path.segments[0].ident == address);
         let mut seen = 0;
         for item in file.items {
             let Item::Impl(item) = item else { continue };
-            if item.trait_.is_some() || !is_of_addr(&item.self_ty) {
+            if item.trait_.is_some() || !is_of_address(&item.self_ty) {
                 continue;
             }
             for member in item.items {
@@ -504,6 +602,6 @@ mod tests {
                 }
             }
         }
-        assert!(seen > 10, "the methods of `Addr` are not where they were");
+        seen
     }
 }

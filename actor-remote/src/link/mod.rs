@@ -1,0 +1,351 @@
+//! Links: what connects two nodes, as long as one connection lasts.
+//!
+//! A link has two tasklets: the [reader] decodes what comes and puts it into mailboxes, and never waits for
+//! one; the [writer] writes what is in the [outbox]. Whoever sends writes into the outbox itself. The end of a
+//! link is final: calls end, monitors fire, handles mean nothing any more, and what comes next is another
+//! link.
+
+mod border;
+mod ends;
+mod handles;
+mod import;
+mod outbox;
+mod reader;
+mod requests;
+mod spawn;
+mod watch;
+mod writer;
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use actor_core::remote::{Encodable, Outbound, Returns, Unsent, within};
+use actor_core::sync::Event;
+use actor_core::{CallError, ExitReason, Refusal};
+use parking_lot::Mutex;
+
+use self::border::{Departures, unencodable};
+pub use self::ends::LinkEnd;
+pub(crate) use self::ends::refusal_of;
+use self::ends::{code_of, put_reason};
+use self::handles::{Exports, Imports};
+pub(crate) use self::import::Import;
+pub use self::outbox::Full;
+pub(crate) use self::outbox::{Bounds, Target};
+use self::outbox::{Letter, Outbox};
+pub(crate) use self::reader::{Begin, Local, Reader};
+use self::requests::{NoAnswer, Requests};
+pub(crate) use self::spawn::{
+    Arguments, KILL, NotSpawned, Order, Outcome, OwnedClass, STOP, Wanted,
+};
+pub(crate) use self::watch::Watch;
+use self::watch::Watched;
+pub(crate) use self::writer::write;
+use crate::error::LookupError;
+use crate::handshake::PeerId;
+use crate::wire::frame::{self, Kind, put_number};
+
+/// One whose end can be seen.
+pub(crate) type LinkOwner = actor_core::remote::Owner;
+
+/// What a link is to keep to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinkSettings {
+    pub(crate) bounds: Bounds,
+    pub(crate) heartbeat: Heartbeat,
+    /// The biggest message that is taken.
+    pub(crate) max_message: usize,
+}
+
+/// When a link is probed, and given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heartbeat {
+    /// After so much silence the other side is asked.
+    pub(crate) ask: Duration,
+    /// After so much it is taken for gone.
+    pub(crate) give_up: Duration,
+}
+
+/// A connection of this node with another.
+pub(crate) struct Link {
+    pub(crate) peer: PeerId,
+    /// Which of the two has connected.
+    pub(crate) initiated: bool,
+    /// Different for each link of the process.
+    pub(crate) session: u64,
+    settings: LinkSettings,
+    outbox: Outbox,
+    exports: Exports,
+    imports: Imports,
+    requests: Requests,
+    /// What is watched here for the other side, by the number of the object.
+    watched: Mutex<HashMap<u64, Watched>>,
+    /// Handles that are watched here.
+    kept: Mutex<HashMap<u32, Arc<Import>>>,
+    /// Messages that the other side could not deliver.
+    refused: AtomicU64,
+    has_ended: AtomicBool,
+    over: Event,
+    /// Nothing of what has come over it is being delivered any more.
+    quiet: Event,
+}
+
+thread_local! {
+    /// What messages are written into first: not the outbox, since a `Serialize` may wait.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// How much a thread keeps for the next messages.
+const MAX_SCRATCH: usize = 1 << 20;
+
+impl Link {
+    pub(crate) fn new(peer: PeerId, initiated: bool, settings: LinkSettings) -> Arc<Link> {
+        static SESSIONS: AtomicU64 = AtomicU64::new(1);
+        Arc::new(Link {
+            peer,
+            initiated,
+            session: SESSIONS.fetch_add(1, Ordering::Relaxed),
+            settings,
+            outbox: Outbox::new(settings.bounds),
+            exports: Exports::default(),
+            imports: Imports::default(),
+            requests: Requests::default(),
+            watched: Mutex::default(),
+            kept: Mutex::default(),
+            refused: AtomicU64::new(0),
+            has_ended: AtomicBool::new(false),
+            over: Event::new(),
+            quiet: Event::new(),
+        })
+    }
+
+    /// Why it has ended, if it has.
+    pub(crate) fn ended(&self) -> Option<LinkEnd> {
+        self.outbox.ended()
+    }
+
+    /// Whether it has. Without a lock, for every send.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn over(&self) -> &Event {
+        &self.over
+    }
+
+    /// Waits until nothing more comes of it, once it has ended.
+    pub(crate) fn wait_quiet(&self, limit: Duration) {
+        if self.quiet.wait_timeout(limit).is_err() {
+            tracing::warn!(peer = %self.peer.name, "a link that has ended is still being read");
+        }
+    }
+
+    /// What is exposed there as `name`, for frames.
+    pub(crate) fn object(&self, name: &Arc<str>) -> Result<Target, Unsent> {
+        self.outbox.object(name)
+    }
+
+    /// Sends a message, or waits for room as it says.
+    pub(crate) fn send(
+        self: &Arc<Self>,
+        target: &Target,
+        outbound: Outbound<'_>,
+    ) -> Result<(), Unsent> {
+        let departures = Departures::new(self);
+        let mut body = SCRATCH.take();
+        body.clear();
+        let max = self.outbox.max_message();
+        let encoded = within(&departures, || outbound.message.encode(&mut body, max));
+        let sent = match encoded {
+            Err(error) => {
+                let too_big = matches!(error, actor_codec::EncodeError::TooBig { .. });
+                tracing::debug!(class = outbound.class.name, %error, "a message cannot go");
+                Err(Unsent::Refused(unencodable(&departures, too_big)))
+            }
+            Ok(()) => {
+                let mut handles = Vec::new();
+                departures.write(&mut handles);
+                if let Some(once) = outbound.call.as_ref().and_then(|call| call.once.as_ref()) {
+                    *once.goes_to.lock() = Some(self.peer.incarnation);
+                }
+                self.outbox.send(Letter {
+                    target,
+                    class: outbound.class,
+                    handles: &handles,
+                    body: &body,
+                    call: outbound.call,
+                    wait: outbound.wait,
+                })
+            }
+        };
+        if sent.is_ok() {
+            departures.sent();
+        }
+        if body.capacity() <= MAX_SCRATCH {
+            SCRATCH.set(body);
+        }
+        sent
+    }
+
+    /// Sends the outcome of a call. Never waits.
+    fn reply(self: &Arc<Self>, call: u32, outcome: Result<&dyn Encodable, CallError>) {
+        let fail = |error: CallError| {
+            self.outbox.word(Kind::Reply, 0, |into| {
+                put_number(into, u64::from(call));
+                into.push(code_of(error));
+            });
+        };
+        let value = match outcome {
+            Ok(value) => value,
+            Err(error) => return fail(error),
+        };
+        let departures = Departures::new(self);
+        let mut body = SCRATCH.take();
+        body.clear();
+        let max = self.outbox.max_message();
+        match within(&departures, || value.encode(&mut body, max)) {
+            Err(error) => {
+                let too_big = matches!(error, actor_codec::EncodeError::TooBig { .. });
+                fail(CallError::Refused(unencodable(&departures, too_big)));
+            }
+            Ok(()) => {
+                let mut handles = Vec::new();
+                departures.write(&mut handles);
+                let flags = if handles.is_empty() {
+                    0
+                } else {
+                    frame::HANDLES
+                };
+                let write = |into: &mut Vec<u8>| {
+                    put_number(into, u64::from(call));
+                    into.push(0);
+                    into.extend_from_slice(&handles);
+                    into.extend_from_slice(&body);
+                };
+                if body.len() + handles.len() + 16 <= frame::MAX_FRAME {
+                    self.outbox.word(Kind::Reply, flags, write);
+                } else {
+                    let mut whole = Vec::with_capacity(body.len() + handles.len() + 16);
+                    write(&mut whole);
+                    self.outbox
+                        .word_of(Kind::Reply, flags, u64::from(call), whole);
+                }
+                departures.sent();
+            }
+        }
+        if body.capacity() <= MAX_SCRATCH {
+            SCRATCH.set(body);
+        }
+    }
+
+    /// Tells the other side of the end of something that it watches.
+    fn report(&self, object: u64, reason: &ExitReason) {
+        self.outbox.word_behind(Kind::Exit, |into| {
+            put_number(into, object);
+            put_reason(into, reason);
+        });
+    }
+
+    /// Keeps a handle while it is watched.
+    fn keep(&self, import: Arc<Import>) {
+        let before = self.kept.lock().insert(import.id, import);
+        drop(before);
+    }
+
+    /// The other side could not deliver a message.
+    fn was_refused(&self, object: u64, why: Option<Refusal>) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        match why {
+            Some(why) => tracing::warn!(
+                peer = %self.peer.name, object, %why,
+                "a message was refused by the other node"
+            ),
+            None => tracing::debug!(
+                peer = %self.peer.name, object,
+                "a message came to one who had ended"
+            ),
+        }
+    }
+
+    /// How many messages the other side could not deliver.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// What is held for it: calls, handles given, and handles had.
+    pub(crate) fn held(&self) -> (usize, usize, usize) {
+        (self.outbox.calls(), self.exports.len(), self.imports.len())
+    }
+
+    /// Writes a frame about the link.
+    pub(crate) fn word(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        self.outbox.word(kind, 0, write);
+    }
+
+    /// Asks the other node itself, and waits for the answer.
+    pub(crate) fn ask(
+        &self,
+        kind: Kind,
+        limit: Duration,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Vec<u8>, LookupError> {
+        let asked = self.requests.ask().ok_or(LookupError::Disconnected)?;
+        let mut body = Vec::new();
+        put_number(&mut body, u64::from(asked.id));
+        write(&mut body);
+        self.outbox.word_of(kind, 0, 0, body);
+        asked.wait(limit).map_err(|none| match none {
+            NoAnswer::Disconnected => LookupError::Disconnected,
+            NoAnswer::TimedOut => LookupError::Timeout,
+        })
+    }
+
+    /// Says goodbye, after what is to go yet.
+    pub(crate) fn close(&self) {
+        self.outbox.close();
+    }
+
+    /// Ends it: calls end, those who watch are told, handles are given back. Only the first end counts.
+    pub(crate) fn end(&self, why: LinkEnd) {
+        tracing::debug!(peer = %self.peer.name, session = self.session, %why, "a link ends");
+        if !self.outbox.end(why) {
+            return;
+        }
+        self.has_ended.store(true, Ordering::Release);
+        self.requests.end();
+        for (_, watched) in std::mem::take(&mut *self.watched.lock()) {
+            watched.end();
+        }
+        for import in self.imports.all() {
+            import.absent().end(ExitReason::NoConnection);
+        }
+        drop(std::mem::take(&mut *self.kept.lock()));
+        self.exports.clear();
+        self.over.set();
+    }
+}
+
+/// Where answers to calls go that have come over the link.
+#[derive(Debug)]
+struct ReturnTo(Arc<Link>);
+
+impl Returns for ReturnTo {
+    fn answer(&self, call: u64, outcome: Result<&dyn Encodable, CallError>) {
+        self.0.reply(call as u32, outcome);
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("peer", &self.peer.name)
+            .field("session", &self.session)
+            .field("outbox", &self.outbox)
+            .finish_non_exhaustive()
+    }
+}

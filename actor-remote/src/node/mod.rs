@@ -1,0 +1,501 @@
+//! Nodes: processes that take part.
+
+mod accept;
+mod connection;
+mod dial;
+mod stream;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use actor_core::remote::Abroad;
+use actor_core::{BoxError, Receiver};
+use actor_io::ToAddrs;
+use actor_net::ServerHandle;
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use self::accept::HalfOpen;
+use crate::config::Config;
+use crate::error::{ConnectError, LookupError, NodeError, RemoteSpawnError};
+use crate::exposure::{Exposure, Exposures, withdraw};
+use crate::handshake;
+use crate::link::{Link, refusal_of};
+use crate::offers::{Guest, Offer, Offers};
+use crate::peer::Peer;
+use crate::protocol::Protocol;
+use crate::remote_ref::RemoteRef;
+use crate::spawned::Spawned;
+use crate::wire::frame::{Body, Kind, put_number, put_text};
+
+/// A process that takes part: what it exposes can be reached by others that it is linked with, and it reaches
+/// what these expose.
+///
+/// ```
+/// # extern crate actor_core as concurrence;
+/// use actor_core::{Actor, Addr, Context, Handler, Message, dispatch};
+/// use actor_remote::{Config, Node, protocol};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Message, Serialize, Deserialize)]
+/// #[message(remote = "counter.Add", reply = u64)]
+/// struct Add(u64);
+///
+/// protocol! { Counting: Add }
+///
+/// struct Counter(u64);
+///
+/// impl Actor for Counter {}
+///
+/// impl Handler<Add> for Counter {
+///     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) -> u64 {
+///         self.0 += n;
+///         self.0
+///     }
+/// }
+///
+/// # fn main() {
+/// dispatch(|| {
+///     let server = Node::listen("127.0.0.1:0", Config::new("server")).unwrap();
+///     server
+///         .expose("counter", &Addr::spawn(Counter(0)))
+///         .protocol::<Counting>();
+///
+///     // In another process:
+///     let client = Node::start(Config::new("client")).unwrap();
+///     let peer = client.connect(server.local_addr().unwrap()).unwrap();
+///     let counter = peer.lookup::<Counting>("counter").unwrap();
+///     assert_eq!(counter.call(Add(5)), Ok(5));
+///     # client.close();
+///     # server.close();
+/// });
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    incarnation: u128,
+    exposures: Arc<Exposures>,
+    offers: Arc<Offers>,
+    peers: Mutex<HashMap<Box<str>, Arc<Peer>>>,
+    server: Mutex<Option<ServerHandle>>,
+    half_open: HalfOpen,
+    refused: AtomicU64,
+    closed: AtomicBool,
+    closing: actor_core::sync::Event,
+}
+
+/// How long a question to another node waits for its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Node {
+    /// A node that connects to others, and that nobody connects to.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Name`].
+    pub fn start(config: Config) -> Result<Node, NodeError> {
+        let mut incarnation = [0; 16];
+        let random = handshake::Nonce::random()?;
+        incarnation.copy_from_slice(&random.as_bytes()[..16]);
+        let half_open = HalfOpen::new(config.half_open);
+        let node = Node {
+            inner: Arc::new(Inner {
+                config,
+                incarnation: u128::from_le_bytes(incarnation),
+                exposures: Arc::default(),
+                offers: Arc::default(),
+                peers: Mutex::default(),
+                server: Mutex::new(None),
+                half_open,
+                refused: AtomicU64::new(0),
+                closed: AtomicBool::new(false),
+                closing: actor_core::sync::Event::new(),
+            }),
+        };
+        // What is wrong with a name shows in a hello.
+        handshake::Initiator::start(node.inner.handshake(None), handshake::Nonce::random()?)
+            .map_err(NodeError::Name)?;
+        Ok(node)
+    }
+
+    /// A node that others connect to.
+    ///
+    /// It accepts connections in tasklets of its own until it is [closed](Self::close), or the program ends.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Unprotected`] if `addr` can be reached from other machines, and the node has neither a secret
+    /// nor TLS; and those of binding.
+    pub fn listen(addr: impl ToAddrs, config: Config) -> Result<Node, NodeError> {
+        let node = Node::start(config)?;
+        accept::listen(&node, addr)?;
+        Ok(node)
+    }
+
+    /// Where it listens.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        let server = self.inner.server.lock();
+        server.as_ref().map(ServerHandle::local_addr)
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.inner.config.name
+    }
+
+    /// Lets other nodes reach `receiver` by `name`, for the messages that are named behind. What was exposed by
+    /// that name before no longer is; nothing else can be reached.
+    pub fn expose<R: Receiver + Clone>(&self, name: &str, receiver: &R) -> Exposure<'_, R> {
+        Exposure::new(&self.inner.exposures, name, receiver.clone())
+    }
+
+    /// Takes an exposed name back; `false` if there was none.
+    pub fn withdraw(&self, name: &str) -> bool {
+        withdraw(&self.inner.exposures, name)
+    }
+
+    /// Lets other nodes have actors of the kind `kind` started here, by `factory`, for the messages that are named
+    /// behind; see [`PeerRef::spawn`]. What was offered by that name before no longer is.
+    ///
+    /// The factory runs in a tasklet of its own, and may take its time. What it makes is ended when the node asks
+    /// for it that has had it started, when there is no link to that node for
+    /// [a time](Config::orphan_after), or when this node is closed.
+    ///
+    /// A kind is known by its name alone: where its arguments change, it is another kind, `counter/2` say. This is
+    /// the only way in which other nodes start anything.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// use actor_core::{Actor, Addr, Context, Handler, Message, dispatch};
+    /// use actor_remote::{Config, Node, protocol};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Message, Serialize, Deserialize)]
+    /// #[message(remote = "counter.Add", reply = u64)]
+    /// struct Add(u64);
+    ///
+    /// protocol! { Counting: Add }
+    ///
+    /// struct Counter(u64);
+    ///
+    /// impl Actor for Counter {}
+    ///
+    /// impl Handler<Add> for Counter {
+    ///     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) -> u64 {
+    ///         self.0 += n;
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let host = Node::listen("127.0.0.1:0", Config::new("host")).unwrap();
+    ///     host.offer("counter", |from: u64| Ok(Addr::spawn(Counter(from))))
+    ///         .protocol::<Counting>();
+    ///
+    ///     // In another process:
+    ///     let node = Node::start(Config::new("node")).unwrap();
+    ///     let peer = node.connect(host.local_addr().unwrap()).unwrap();
+    ///     let counter = peer.spawn::<Counting>("counter", &40_u64).unwrap();
+    ///     assert_eq!(counter.reference().call(Add(2)), Ok(42));
+    ///     counter.stop();
+    ///     # node.close();
+    ///     # host.close();
+    /// });
+    /// # }
+    /// ```
+    pub fn offer<A, S, F>(&self, kind: &str, factory: F) -> Offer<A, S>
+    where
+        A: DeserializeOwned + Send + 'static,
+        S: Guest,
+        F: Fn(A) -> Result<S, BoxError> + Send + Sync + 'static,
+    {
+        self.inner.offers.add(kind, factory)
+    }
+
+    /// No longer offers a kind; `false` if it was not. Those that have been started live on.
+    pub fn withdraw_offer(&self, kind: &str) -> bool {
+        self.inner.offers.withdraw(kind)
+    }
+
+    /// Connects to the node at `addr`, and again whenever the link breaks, until the node is closed or
+    /// [disconnects](PeerRef::disconnect).
+    ///
+    /// If there is a link with that node already, no other is made.
+    ///
+    /// # Errors
+    ///
+    /// If the first attempt fails.
+    pub fn connect(&self, addr: impl ToAddrs) -> Result<PeerRef, ConnectError> {
+        self.connect_as(addr, None)
+    }
+
+    /// The same, with a node that must be called `name`. Without that, whoever leads the connection elsewhere
+    /// chooses which of the nodes that know the secret it ends at.
+    pub fn connect_to(&self, name: &str, addr: impl ToAddrs) -> Result<PeerRef, ConnectError> {
+        self.connect_as(addr, Some(name))
+    }
+
+    fn connect_as(&self, addr: impl ToAddrs, name: Option<&str>) -> Result<PeerRef, ConnectError> {
+        let peer = dial::connect(&self.inner, addr, name)?;
+        Ok(PeerRef {
+            inner: self.inner.clone(),
+            peer,
+        })
+    }
+
+    /// A node that this one is, or was, linked with.
+    pub fn peer(&self, name: &str) -> Option<PeerRef> {
+        let peer = self.inner.peers.lock().get(name).cloned()?;
+        Some(PeerRef {
+            inner: self.inner.clone(),
+            peer,
+        })
+    }
+
+    /// All nodes that it is linked with.
+    pub fn peers(&self) -> Vec<PeerRef> {
+        let peers: Vec<_> = self.inner.peers.lock().values().cloned().collect();
+        peers
+            .into_iter()
+            .filter(|peer| peer.link().is_some())
+            .map(|peer| PeerRef {
+                inner: self.inner.clone(),
+                peer,
+            })
+            .collect()
+    }
+
+    /// The object `name@node`, of a node that this one is linked with.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`] says what does not fit.
+    pub fn lookup<P: Protocol>(&self, name: &str) -> Result<RemoteRef<P>, LookupError> {
+        let (object, node) = name.rsplit_once('@').ok_or(LookupError::Unknown)?;
+        self.peer(node)
+            .ok_or(LookupError::Disconnected)?
+            .lookup(object)
+    }
+
+    /// How many connections have been refused, or dropped, during their handshake.
+    pub fn refused(&self) -> u64 {
+        self.inner.refused.load(Ordering::Relaxed)
+    }
+
+    /// Says goodbye to all peers, and no longer listens or connects. What waits to be written is written yet.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+}
+
+impl Inner {
+    fn handshake(&self, expected: Option<&str>) -> handshake::Config {
+        let config = &self.config;
+        handshake::Config {
+            cluster: config.cluster.clone(),
+            expected: expected.map(str::to_owned),
+            auth: config.auth(),
+            ..handshake::Config::new(&config.name, self.incarnation)
+        }
+    }
+
+    fn peer(&self, name: &str) -> Arc<Peer> {
+        let mut peers = self.peers.lock();
+        if let Some(peer) = peers.get(name) {
+            return peer.clone();
+        }
+        let peer = Peer::new(name, self.config.while_down);
+        peers.insert(name.into(), peer.clone());
+        peer
+    }
+
+    /// Forgets a node that there is no link with, and that nobody refers to.
+    fn forget(&self, name: &str) {
+        let mut peers = self.peers.lock();
+        // Whoever has it has it from here, or from somebody who has it.
+        if let Some(peer) = peers.get(name)
+            && Arc::strong_count(peer) == 1
+            && peer.link().is_none()
+        {
+            peers.remove(name);
+        }
+    }
+
+    /// Whether this process comes before the other where both have connected.
+    fn is_smaller(&self, link: &Link) -> bool {
+        let mine = (&self.config.name, self.incarnation);
+        mine < (&link.peer.name, link.peer.incarnation)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.closing.set();
+        let server = self.server.lock().take();
+        if let Some(server) = server {
+            server.tasklet().stop();
+        }
+        self.offers.close();
+        let peers: Vec<_> = self.peers.lock().values().cloned().collect();
+        for peer in peers {
+            if let Some(link) = peer.link() {
+                link.close();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("name", &self.inner.config.name)
+            .field("exposures", &self.inner.exposures)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Another node, as one of this process knows it.
+#[derive(Clone)]
+pub struct PeerRef {
+    inner: Arc<Inner>,
+    peer: Arc<Peer>,
+}
+
+impl PeerRef {
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        self.peer.name()
+    }
+
+    /// Whether there is a link to it now.
+    pub fn is_connected(&self) -> bool {
+        self.peer.link().is_some()
+    }
+
+    /// Which of the processes that have had its name it is, if there is a link to it.
+    pub fn incarnation(&self) -> Option<u128> {
+        self.peer.link().map(|link| link.peer.incarnation)
+    }
+
+    /// Waits until there is a link to it; `false` if that takes longer than `limit`.
+    pub fn wait_connected(&self, limit: Duration) -> bool {
+        let until = actor_core::time::now().checked_add(limit);
+        self.peer.wait_up(until).is_some()
+    }
+
+    /// Waits until the present link ends; `false` if that takes longer than `limit`.
+    pub fn wait_disconnected(&self, limit: Duration) -> bool {
+        match self.peer.link() {
+            Some(link) => link.over().wait_timeout(limit).is_ok(),
+            None => true,
+        }
+    }
+
+    /// The object that it exposes as `name`, for the messages of the protocol `P`.
+    ///
+    /// The reference outlasts the link: it is good again when the node is back.
+    ///
+    /// # Errors
+    ///
+    /// [`LookupError`] says what does not fit.
+    pub fn lookup<P: Protocol>(&self, name: &str) -> Result<RemoteRef<P>, LookupError> {
+        let link = self.peer.link().ok_or(LookupError::Disconnected)?;
+        let answer = link.ask(Kind::Lookup, PATIENCE, |into| {
+            put_text(into, name);
+            put_number(into, P::MESSAGES.len() as u64);
+            for class in P::MESSAGES {
+                put_text(into, class.name);
+                put_number(into, u64::from(class.version));
+                put_number(into, class.schema);
+            }
+        })?;
+        let mut answer = Body(&answer);
+        match answer.byte().unwrap_or(1) {
+            0 => Ok(self.unchecked(name)),
+            code => match refusal_of(code - 1) {
+                actor_core::Refusal::Unknown => Err(LookupError::Unknown),
+                why => Err(LookupError::Refused {
+                    message: answer.text().unwrap_or_default().to_owned(),
+                    why,
+                }),
+            },
+        }
+    }
+
+    /// The same without asking: what is wrong shows when it is used.
+    pub fn unchecked<P: Protocol>(&self, name: &str) -> RemoteRef<P> {
+        let named = self.peer.names().get(&self.peer, name);
+        RemoteRef::foreign(Abroad(named))
+    }
+
+    /// Starts an actor of a kind that the node [offers](Node::offer), and waits until it has started, for ten seconds
+    /// at most.
+    ///
+    /// It lives until it ends by itself, or is [stopped](Spawned::stop), which is the right of who has had it
+    /// started and not of whoever has a reference; dropping what this returns does not end it. When the link breaks,
+    /// it is ended after [a time](Config::orphan_after) over there, unless it has been
+    /// [claimed](Spawned::claim).
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteSpawnError`] says what does not fit. One that could have started after an error is ended.
+    pub fn spawn<P: Protocol>(
+        &self,
+        kind: &str,
+        args: &impl Serialize,
+    ) -> Result<Spawned<P>, RemoteSpawnError> {
+        self.spawn_timeout(kind, args, PATIENCE)
+    }
+
+    /// The same, for at most `limit`.
+    pub fn spawn_timeout<P: Protocol>(
+        &self,
+        kind: &str,
+        args: &impl Serialize,
+        limit: Duration,
+    ) -> Result<Spawned<P>, RemoteSpawnError> {
+        Spawned::start(&self.peer, kind, args, limit)
+    }
+
+    /// How many messages to it could not be delivered there, over the present link.
+    pub fn refused(&self) -> u64 {
+        self.peer.link().map_or(0, |link| link.refused())
+    }
+
+    /// What is held for the present link: calls that wait for answers, receivers of this node that the other
+    /// has been given, and receivers of the other that this node has been given.
+    pub fn held(&self) -> (usize, usize, usize) {
+        self.peer.link().map_or((0, 0, 0), |link| link.held())
+    }
+
+    /// Ends the link, and does not connect again.
+    pub fn disconnect(&self) {
+        self.inner.peers.lock().remove(self.peer.name());
+        self.peer.leave();
+        if let Some(link) = self.peer.link() {
+            link.close();
+        }
+    }
+}
+
+impl fmt::Debug for PeerRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.peer.fmt(f)
+    }
+}

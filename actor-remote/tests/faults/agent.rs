@@ -1,0 +1,201 @@
+//! Nodes that are processes: this test's own binary, which takes its orders from its standard input.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use actor_core::{Tasklet, block_on_thread, quit};
+use actor_remote::{Node, PeerRef};
+
+use crate::common::{Add, Item, LONG, Log, Logged, Seen, config, deaf, program};
+
+/// Which node the process is to be, and where it is to listen.
+const NAME: &str = "FAULTS_NODE_NAME";
+const ADDR: &str = "FAULTS_NODE_ADDR";
+
+/// After how much silence these nodes ask, and give a link up.
+pub(crate) const ASK: Duration = Duration::from_millis(200);
+pub(crate) const GIVE_UP: Duration = Duration::from_secs(3);
+
+/// What a line of an answer begins with, among those of the test harness.
+const MARK: &str = "node says ";
+
+/// A node in another process.
+pub(crate) struct Agent {
+    pub(crate) name: String,
+    pub(crate) addr: SocketAddr,
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Agent {
+    /// Starts one.
+    pub(crate) fn start(name: &str) -> Agent {
+        Agent::start_at(name, "127.0.0.1:0".parse().unwrap())
+    }
+
+    pub(crate) fn start_at(name: &str, addr: SocketAddr) -> Agent {
+        let name = name.to_owned();
+        block_on_thread(move || {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "agent::a_node", "--nocapture", "--ignored"])
+                .env(NAME, &name)
+                .env(ADDR, addr.to_string())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let orders = child.stdin.take().unwrap();
+            let mut answers = BufReader::new(child.stdout.take().unwrap());
+            let addr = answer(&mut answers).parse().unwrap();
+            Agent {
+                name,
+                addr,
+                child,
+                orders,
+                answers,
+            }
+        })
+    }
+
+    /// Gives it an order, and waits for the answer.
+    pub(crate) fn order(&mut self, order: &str) -> String {
+        writeln!(self.orders, "{order}").unwrap();
+        answer(&mut self.answers)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many sockets it has.
+    pub(crate) fn sockets(&self) -> usize {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap();
+        descriptors
+            .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
+            .filter(|target| target.to_string_lossy().starts_with("socket:"))
+            .count()
+    }
+
+    /// As `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([signal, &self.pid().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn answer(answers: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        let read = answers.read_line(&mut line).unwrap();
+        assert!(read > 0, "the node has ended without an answer");
+        // The harness says something before it on the same line.
+        if let Some(at) = line.find(MARK) {
+            return line[at + MARK.len()..].trim_end().to_owned();
+        }
+    }
+}
+
+/// The node that the test's process talks to others as.
+pub(crate) fn node(name: &str) -> Node {
+    Node::start(config(name).heartbeat(ASK, GIVE_UP)).unwrap()
+}
+
+/// Not a test: what the other processes are.
+#[test]
+#[ignore = "started by the tests that need other processes"]
+fn a_node() {
+    let Ok(name) = std::env::var(NAME) else {
+        return;
+    };
+    let addr: SocketAddr = std::env::var(ADDR).unwrap().parse().unwrap();
+    program(move || {
+        let settings = config(&name).heartbeat(ASK, GIVE_UP);
+        let node = Node::listen(addr, settings).unwrap();
+        let logged = Logged::new();
+        node.expose("log", &logged.addr).protocol::<Log>();
+        let (deaf, _) = deaf();
+        node.expose("deaf", deaf.tasklet()).message::<Add>();
+        say(&node.local_addr().unwrap().to_string());
+        loop {
+            let line = block_on_thread(|| {
+                let mut line = String::new();
+                let read = std::io::stdin().lock().read_line(&mut line);
+                read.is_ok_and(|read| read > 0).then_some(line)
+            });
+            // Whoever has started it is gone.
+            let Some(line) = line else { return quit(0) };
+            let mut words = line.split_whitespace();
+            let answer = match (words.next(), words.next()) {
+                (Some("connect"), Some(addr)) => connect(&node, addr.parse().unwrap()),
+                (Some("peers"), _) => peers(&node),
+                (Some("call-all"), _) => call_all(&node),
+                (Some("seen"), _) => format!("{:?}", logged.addr.call(Seen).unwrap()),
+                order => panic!("{order:?} is no order"),
+            };
+            say(&answer);
+        }
+    });
+}
+
+#[allow(
+    clippy::print_stdout,
+    reason = "it is how this process talks to the one that has started it"
+)]
+fn say(answer: &str) {
+    println!("{MARK}{answer}");
+}
+
+/// In a tasklet of its own, so that two can connect to each other at the same time.
+fn connect(node: &Node, addr: SocketAddr) -> String {
+    let node = node.clone();
+    Tasklet::builder()
+        .daemon(true)
+        .spawn(move || drop(node.connect(addr)))
+        .unwrap();
+    "connects".into()
+}
+
+fn peers(node: &Node) -> String {
+    let mut names: Vec<_> = node
+        .peers()
+        .iter()
+        .map(|peer| peer.name().to_owned())
+        .collect();
+    names.sort();
+    names.join(" ")
+}
+
+/// Calls all peers, and says who has answered.
+fn call_all(node: &Node) -> String {
+    let mut names: Vec<_> = node
+        .peers()
+        .iter()
+        .filter(|peer| calls(peer))
+        .map(|peer| peer.name().to_owned())
+        .collect();
+    names.sort();
+    names.join(" ")
+}
+
+fn calls(peer: &PeerRef) -> bool {
+    let log = peer.unchecked::<Log>("log");
+    log.send(Item(1, String::new())).is_ok() && log.call_timeout(Add(1), LONG).is_ok()
+}

@@ -1,0 +1,97 @@
+//! Recipients and rights to answer in messages.
+
+use actor_core::{Addr, CallError, Recipient, Tasklet};
+
+use crate::common::{Add, Book, Keeper, LONG, Later, Note, Notes, Pair, TellMe, program, until};
+
+#[test]
+fn a_recipient_works_at_the_other_end() {
+    program(|| {
+        let pair = Pair::new();
+        let keeper = pair.peer.lookup::<Book>("keeper").unwrap();
+        let own = Addr::spawn(Keeper::default());
+        keeper.send(TellMe(own.recipient())).unwrap();
+        for n in 0..100 {
+            keeper.send(Note(n, "to all".into())).unwrap();
+        }
+        assert_eq!(keeper.call(Add(0)), Ok(0));
+        // What the keeper has sent on is behind us on the same link.
+        until("all have come", || own.call(Notes).unwrap().len() == 100);
+        assert_eq!(own.call(Notes).unwrap(), (0..100).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn what_comes_home_is_itself() {
+    program(|| {
+        let pair = Pair::new();
+        let keeper = pair.peer.lookup::<Book>("keeper").unwrap();
+        // The keeper's own recipient, which is the server's.
+        keeper.send(TellMe(keeper.recipient::<Note>())).unwrap();
+        // It would tell itself for ever: so it is told nothing, and only looked at.
+        assert_eq!(keeper.call(Add(1)), Ok(1));
+        assert_eq!(pair.peer.held().1, 0, "nothing of the client has gone");
+    });
+}
+
+#[test]
+fn handles_are_given_back() {
+    program(|| {
+        let pair = Pair::new();
+        let keeper = pair.peer.lookup::<Book>("keeper").unwrap();
+        let own = Tasklet::spawn(|| Tasklet::sleep(LONG));
+        let recipient: Recipient<Note> = own.recipient();
+        for _ in 0..10 {
+            keeper.send(TellMe(recipient.clone())).unwrap();
+        }
+        assert_eq!(keeper.call(Add(1)), Ok(1));
+        assert_eq!(pair.peer.held().1, 1, "one, however often it was sent");
+        // The keeper ends, and with it all that it had been given.
+        pair.keeper.stop();
+        pair.keeper.join();
+        until("it is given back", || pair.peer.held().1 == 0);
+        own.kill();
+    });
+}
+
+#[test]
+fn a_right_to_answer_crosses() {
+    program(|| {
+        let pair = Pair::new();
+        let keeper = pair.peer.lookup::<Book>("keeper").unwrap();
+        let later = keeper.recipient::<Later>();
+        // Answered at once, over there.
+        let asker = {
+            let later = later.clone();
+            Tasklet::spawn(move || ask(&later, Some("yes".into())))
+        };
+        assert_eq!(asker.join().unwrap(), Ok("yes".into()));
+        // Kept, and dropped when the keeper ends.
+        let asker = Tasklet::spawn(move || ask(&later, None));
+        assert_eq!(keeper.call(Add(1)), Ok(1));
+        pair.keeper.stop();
+        pair.keeper.join();
+        let outcome = asker.join().unwrap();
+        assert!(
+            matches!(outcome, Err(CallError::Unanswered | CallError::Ended)),
+            "{outcome:?}"
+        );
+    });
+}
+
+/// Has the other side answer a call that was made here.
+fn ask(later: &Recipient<Later>, text: Option<String>) -> Result<String, CallError> {
+    let forwarder = Tasklet::spawn({
+        let later = later.clone();
+        move || {
+            let message = Tasklet::receive_one().unwrap();
+            let (Ask, reply) = message.downcast_call::<Ask>().unwrap();
+            later.send(Later(reply, text)).unwrap();
+        }
+    });
+    forwarder.call(Ask)
+}
+
+#[derive(actor_core::Message)]
+#[message(reply = String)]
+struct Ask;

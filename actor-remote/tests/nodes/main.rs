@@ -1,0 +1,15 @@
+//! Two nodes and more in one process, over real sockets.
+
+extern crate actor_core as concurrence;
+
+mod calls;
+mod children;
+mod common;
+mod handles;
+mod idempotent;
+mod offers;
+mod refusals;
+mod third;
+#[cfg(feature = "tls")]
+mod tls;
+mod watching;

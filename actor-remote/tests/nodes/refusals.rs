@@ -1,0 +1,116 @@
+//! What is not exposed, not known, or not the same on both sides.
+
+use actor_core::{CallError, Message, Refusal};
+use actor_remote::{Config, ConnectError, LookupError, Node, NodeError, Secret, protocol};
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Add, Book, Note, Pair, program};
+
+#[test]
+fn only_what_is_exposed_is_reached() {
+    program(|| {
+        let pair = Pair::new();
+        assert_eq!(
+            pair.peer.lookup::<Book>("vault").unwrap_err(),
+            LookupError::Unknown
+        );
+        let vault = pair.peer.unchecked::<Book>("vault");
+        let refused = CallError::Refused(Refusal::Unknown);
+        assert_eq!(vault.call(Add(1)), Err(refused));
+
+        // It takes what it is exposed for, and nothing else.
+        pair.server.expose("notes", &pair.keeper).message::<Note>();
+        let notes = pair.peer.unchecked::<Book>("notes");
+        notes.send(Note(1, String::new())).unwrap();
+        let refused = CallError::Refused(Refusal::NotExposed);
+        assert_eq!(notes.call(Add(1)), Err(refused));
+
+        // Until it is taken back.
+        assert!(pair.server.withdraw("notes"));
+        let refused = CallError::Refused(Refusal::Unknown);
+        assert_eq!(notes.call(Add(1)), Err(refused));
+        // What was sent one way is counted.
+        notes.send(Note(2, String::new())).unwrap();
+        assert_eq!(notes.call(Add(1)), Err(refused));
+        assert_eq!(pair.peer.refused(), 1);
+    });
+}
+
+mod other {
+    use super::{Deserialize, Message, Serialize};
+
+    /// By the same name, with other fields.
+    #[derive(Message, Debug, Serialize, Deserialize)]
+    #[message(remote = "test.Add", reply = u64)]
+    pub(super) struct Add {
+        pub(super) amount: u32,
+    }
+}
+
+protocol! { Other: other::Add }
+
+#[test]
+fn other_fields_are_another_message() {
+    program(|| {
+        let pair = Pair::new();
+        let error = pair.peer.lookup::<Other>("keeper").unwrap_err();
+        let expected = LookupError::Refused {
+            message: "test.Add".into(),
+            why: Refusal::Version,
+        };
+        assert_eq!(error, expected);
+        let keeper = pair.peer.unchecked::<Other>("keeper");
+        let refused = CallError::Refused(Refusal::Version);
+        assert_eq!(keeper.call(other::Add { amount: 1 }), Err(refused));
+    });
+}
+
+#[test]
+fn a_node_without_a_secret_stays_on_its_machine() {
+    program(|| {
+        let refused = Node::listen("0.0.0.0:0", Config::new("open")).unwrap_err();
+        assert!(matches!(refused, NodeError::Unprotected(_)), "{refused}");
+        let secret = Secret::generate().unwrap();
+        let node = Node::listen("0.0.0.0:0", Config::new("shut").secret(secret)).unwrap();
+        node.close();
+    });
+}
+
+#[test]
+fn the_secret_must_be_the_same() {
+    program(|| {
+        let secret = |text: &str| Secret::from_bytes(text).unwrap();
+        let server = Config::new("server").secret(secret("open sesame, they said"));
+        let server = Node::listen("127.0.0.1:0", server).unwrap();
+        let addr = server.local_addr().unwrap();
+        let wrong = Config::new("client").secret(secret("open poppy seed, he said"));
+        let client = Node::start(wrong).unwrap();
+        let refused = client.connect(addr).unwrap_err();
+        assert!(
+            matches!(refused, ConnectError::Refused(_) | ConnectError::Io(_)),
+            "{refused}"
+        );
+        let none = Node::start(Config::new("client")).unwrap();
+        assert!(none.connect(addr).is_err());
+        let right = Config::new("client").secret(secret("open sesame, they said"));
+        let client = Node::start(right).unwrap();
+        let peer = client.connect(addr).unwrap();
+        assert!(peer.is_connected());
+        assert_eq!(peer.name(), "server");
+        client.close();
+        server.close();
+    });
+}
+
+#[test]
+fn a_node_of_another_name_is_refused() {
+    program(|| {
+        let server = Node::listen("127.0.0.1:0", Config::new("server")).unwrap();
+        let client = Node::start(Config::new("client")).unwrap();
+        let addr = server.local_addr().unwrap();
+        assert!(client.connect_to("bank", addr).is_err());
+        assert!(client.connect_to("server", addr).is_ok());
+        client.close();
+        server.close();
+    });
+}

@@ -1,0 +1,358 @@
+//! A peer that has been let in, and sends what makes no sense, or too much.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use actor_core::remote::ClassName;
+use actor_core::{CallError, Message, Overflow, Refusal, block_on_thread};
+use actor_remote::handshake::Config;
+use actor_remote::wire::frame::{FIRST, HANDLES, Kind, LAST, MAX_FRAME, put_number, put_text};
+use actor_remote::wire::record::{HEADER, MAX_PAYLOAD};
+use serde::{Deserialize, Serialize};
+
+use crate::common::{Add, Log, Logged, Pair, deaf, until};
+use crate::raw::{ADD, ITEM, Raw, alone, body, class, frame, is_hung_up_on, object};
+
+/// What a call is told of a message that is not understood.
+const UNDECODABLE: u8 = 16 + 3;
+
+/// How much more memory the process has than it had, at most, for a peer that claims a lot.
+const GROWTH: usize = 64 << 20;
+
+/// How much memory the process has.
+fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+    kilobytes.unwrap().parse::<usize>().unwrap() * 1024
+}
+
+fn attacker() -> Config {
+    Config::new("attacker", 1)
+}
+
+/// Attacks a node, on a thread, that has a link with another; that link must not notice.
+fn attack(work: impl FnOnce(SocketAddr) + Send + 'static) {
+    alone(move || {
+        let pair = Pair::new();
+        let addr = pair.server.local_addr().unwrap();
+        let incarnation = pair.peer.incarnation();
+        assert_eq!(pair.log.call(Add(1)), Ok(1));
+        let before = memory();
+        block_on_thread(move || work(addr));
+        let grown = memory().saturating_sub(before);
+        assert!(grown < GROWTH, "{grown} bytes more");
+        assert_eq!(pair.log.call(Add(1)), Ok(2));
+        assert_eq!(pair.peer.incarnation(), incarnation);
+        // Whoever comes next is let in.
+        block_on_thread(move || {
+            let mut next = Raw::introduced(addr, Config::new("another", 2));
+            assert_eq!(next.call(1, &[5]), 0);
+        });
+        assert_eq!(pair.log.call(Add(0)), Ok(7));
+        // Those who have gone are forgotten.
+        until("nobody else is linked", || pair.server.peers().len() == 1);
+        until("the attacker is forgotten", || {
+            pair.server.peer("attacker").is_none()
+        });
+    });
+}
+
+#[test]
+fn what_a_message_claims_is_not_believed() {
+    attack(|addr| {
+        let mut raw = Raw::introduced(addr, attacker());
+        // A text of 2^40 bytes, in nine: a varint of eight behind its mark.
+        let mut claim = vec![0, 253];
+        claim.extend_from_slice(&(1u64 << 40).to_le_bytes());
+        raw.send(&frame(Kind::Tell, 0, 0, &body(&[0, ITEM], &claim)));
+        let refused = raw.next(Kind::Refused);
+        assert_eq!(
+            refused,
+            [0, 4],
+            "the object, and that it is not to be decoded"
+        );
+        // A thousand times what belongs to it.
+        assert_eq!(raw.call(2, &[1; 60_000]), UNDECODABLE);
+        // Nothing, and more than there should be.
+        assert_eq!(raw.call(3, &[]), UNDECODABLE);
+        assert_eq!(raw.call(4, &[1, 1]), UNDECODABLE);
+        assert_eq!(raw.call(5, &[0]), 0, "the link is as it was");
+    });
+}
+
+/// One within the other.
+#[derive(Message, Debug, Serialize, Deserialize)]
+#[message(remote = "faults.Nest")]
+struct Nest(Option<Box<Nest>>);
+
+#[test]
+fn a_message_of_many_levels() {
+    alone(|| {
+        let pair = Pair::new();
+        let (deaf, _) = deaf();
+        pair.server.expose("nest", deaf.tasklet()).message::<Nest>();
+        let addr = pair.server.local_addr().unwrap();
+        block_on_thread(move || {
+            let mut raw = Raw::introduced(addr, attacker());
+            raw.send(&class(2, ClassName::of::<Nest>()));
+            raw.send(&object(1, "nest"));
+            // One level is understood.
+            raw.send(&frame(Kind::Tell, 0, 0, &body(&[1 << 1, 2], &[1, 0])));
+            raw.ping();
+            // As many as go into frames, and in pieces as many as 100,000.
+            raw.send(&frame(Kind::Tell, 0, 0, &body(&[1 << 1, 2], &[1; 60_000])));
+            assert_eq!(raw.next(Kind::Refused), [1 << 1, 4]);
+            let whole = body(&[1 << 1, 2], &[1; 100_000]);
+            let (one, other) = whole.split_at(50_000);
+            let mut first = body(&[whole.len() as u64], &[Kind::Tell as u8, 0]);
+            first.extend_from_slice(one);
+            raw.send(&frame(Kind::Chunk, FIRST, 0, &first));
+            raw.send(&frame(Kind::Chunk, LAST, 0, other));
+            assert_eq!(raw.next(Kind::Refused), [1 << 1, 4]);
+            raw.ping();
+        });
+        assert_eq!(pair.log.call(Add(1)), Ok(1));
+        deaf.kill();
+    });
+}
+
+#[test]
+fn frames_that_are_not_for_now_end_the_link() {
+    attack(|addr| {
+        // Before the link was taken into use.
+        let raw = Raw::agreed(addr, attacker());
+        assert!(raw.ends_the_link(&frame(Kind::Ping, 0, 0, &[])));
+        let raw = Raw::agreed(addr, attacker());
+        assert!(raw.ends_the_link(&object(0, "log")));
+        for fatal in [
+            frame(Kind::Begin, 0, 0, &[]),
+            // Answers to nothing.
+            frame(Kind::Found, 0, 0, &body(&[77], &[0])),
+            frame(Kind::Spawned, 0, 0, &body(&[77], &[0])),
+            // What has not been introduced, and handles that do not exist.
+            frame(Kind::Tell, 0, 0, &body(&[2 << 1, ITEM], &[1])),
+            frame(Kind::Tell, 0, 0, &body(&[0, 2], &[1])),
+            frame(Kind::Tell, 0, 0, &body(&[1, ITEM], &[1])),
+            frame(Kind::Tell, 0, 0, &body(&[u64::MAX, ITEM], &[1])),
+            frame(Kind::Monitor, 0, 0, &body(&[1 << 1], &[])),
+            frame(Kind::Monitor, 0, 0, &body(&[9 << 1 | 1], &[])),
+            frame(Kind::Link, 0, 0, &body(&[9 << 1 | 1], &[])),
+            frame(Kind::Release, 0, 0, &body(&[0, 1], &[])),
+            frame(Kind::Release, 0, 0, &body(&[0, u64::MAX], &[])),
+            frame(Kind::Credit, 0, 0, &body(&[0, u64::MAX], &[])),
+            frame(Kind::Credit, 0, 0, &body(&[0, 1 << 40], &[])),
+            // Out of order, twice, and a name that is there.
+            object(5, "other"),
+            object(0, "other"),
+            object(1, "log"),
+            class(7, ClassName::of::<Add>()),
+            // Handles: none, more than there may be, and one that was never given.
+            frame(Kind::Tell, HANDLES, 0, &body(&[0, ITEM, 0], &[1])),
+            frame(Kind::Tell, HANDLES, 0, &body(&[0, ITEM, 1 << 40], &[1])),
+            frame(Kind::Tell, HANDLES, 0, &body(&[0, ITEM, 1, 1], &[1])),
+            // More than belongs to it, and less.
+            frame(Kind::Ping, 0, 0, &[1]),
+            frame(Kind::Tell, 0, 0, &[]),
+            frame(Kind::Release, 0, 0, &[0x80]),
+            frame(Kind::Release, 0, 0, &[0x80, 0]),
+            // Frames that are none.
+            vec![0, 0, 0, 0, 99, 0, 0, 0],
+            vec![1, 0, 0, 0],
+            vec![9, 0, 0, 0, Kind::Ping as u8, 0, 0, 0],
+        ] {
+            let raw = Raw::introduced(addr, attacker());
+            assert!(raw.ends_the_link(&fatal), "{fatal:?}");
+        }
+    });
+}
+
+#[test]
+fn pieces_that_claim_too_much_or_never_come() {
+    attack(|addr| {
+        let first = |lane, total: u64, rest: &[u8]| {
+            let mut bytes = body(&[total], &[Kind::Tell as u8, 0]);
+            bytes.extend_from_slice(rest);
+            frame(Kind::Chunk, FIRST, lane, &bytes)
+        };
+        for fatal in [
+            first(0, 1 << 40, &[1]),
+            first(0, 3 << 20, &[1]),
+            first(8, 100, &[1]),
+            first(0, 100, &[]),
+            first(0, 10, &[1; 11]),
+            [first(0, 100, &[1]), first(0, 100, &[1])].concat(),
+            frame(Kind::Chunk, 0, 0, &[1]),
+            frame(Kind::Chunk, LAST, 0, &[1]),
+            [first(0, 100, &[1]), frame(Kind::Chunk, LAST, 0, &[1])].concat(),
+            // A piece of pieces.
+            frame(
+                Kind::Chunk,
+                FIRST,
+                0,
+                &body(&[100], &[Kind::Chunk as u8, 0, 1]),
+            ),
+        ] {
+            let raw = Raw::introduced(addr, attacker());
+            assert!(
+                raw.ends_the_link(&fatal),
+                "{:?}",
+                &fatal[..fatal.len().min(20)]
+            );
+        }
+        // All that may be open, which costs what has come of it.
+        let mut held = Vec::new();
+        for number in 0..50 {
+            let mut raw = Raw::introduced(addr, Config::new(format!("slow-{number}"), 1));
+            for lane in 0..8 {
+                raw.send(&first(lane, 1 << 20, &[1; 10]));
+            }
+            raw.ping();
+            held.push(raw);
+        }
+    });
+}
+
+#[test]
+fn records_that_are_too_long_or_changed() {
+    attack(|addr| {
+        for change in 0..4 {
+            let mut raw = Raw::introduced(addr, attacker());
+            let mut record = vec![0; HEADER];
+            record.extend(frame(Kind::Ping, 0, 0, &[]));
+            raw.seal.seal(&mut record, 0);
+            match change {
+                // Longer than any.
+                0 => record[..4].copy_from_slice(&(MAX_PAYLOAD as u32 + 1).to_le_bytes()),
+                1 => record[..4].copy_from_slice(&u32::MAX.to_le_bytes()),
+                // Another's number, and another byte.
+                2 => record[4] ^= 1,
+                _ => record[HEADER + 4] ^= 1,
+            }
+            raw.stream.write_all(&record).unwrap();
+            assert!(is_hung_up_on(&mut raw.stream), "change {change}");
+        }
+        // The longest frame is one, and a longer one is none.
+        let mut raw = Raw::introduced(addr, attacker());
+        let longest = body(&[0, ITEM], &vec![0; MAX_FRAME - 2]);
+        raw.send(&frame(Kind::Tell, 0, 0, &longest));
+        raw.ping();
+        assert!(raw.ends_the_link(&frame(Kind::Tell, 0, 0, &vec![0; MAX_FRAME + 1])));
+    });
+}
+
+#[test]
+fn tables_are_bounded() {
+    attack(|addr| {
+        let mut raw = Raw::introduced(addr, attacker());
+        let mut number = 1;
+        let hung_up = loop {
+            let mut frames = Vec::new();
+            for _ in 0..1000 {
+                frames.extend(object(number, &format!("n{number}")));
+                number += 1;
+            }
+            if !raw.try_send(&frames) {
+                break true;
+            }
+            if number > 80_000 {
+                break is_hung_up_on(&mut raw.stream);
+            }
+        };
+        assert!(hung_up, "after {number}");
+        assert!(number > 65_536);
+    });
+}
+
+#[test]
+fn only_what_is_exposed_is_reached() {
+    attack(|addr| {
+        let mut raw = Raw::introduced(addr, attacker());
+        raw.send(&object(1, "vault"));
+        let mut unknown = ClassName::of::<Add>();
+        unknown.name = "faults.Steal";
+        raw.send(&class(2, unknown));
+        unknown = ClassName::of::<Add>();
+        unknown.schema ^= 1;
+        raw.send(&class(3, unknown));
+        for (object, class, code) in [(1, ADD, 16), (0, 2, 17), (0, 3, 18)] {
+            raw.send(&frame(
+                Kind::Call,
+                0,
+                0,
+                &body(&[1, 0, object << 1, class], &[1]),
+            ));
+            assert_eq!(raw.next(Kind::Reply), [1, code]);
+        }
+        let mut lookup = body(&[1], &[]);
+        put_text(&mut lookup, "vault");
+        put_number(&mut lookup, 0);
+        raw.send(&frame(Kind::Lookup, 0, 0, &lookup));
+        assert_eq!(raw.next(Kind::Found), [1, 1, 0]);
+        assert_eq!(raw.call(9, &[0]), 0);
+    });
+}
+
+#[test]
+fn credit_that_was_not_given_is_not_taken() {
+    alone(|| {
+        let pair = Pair::new();
+        let stalled = Logged::stalled(4, Overflow::Block);
+        pair.server.expose("log", &stalled.addr).protocol::<Log>();
+        let addr = pair.server.local_addr().unwrap();
+        let before = memory();
+        block_on_thread(move || {
+            let mut raw = Raw::introduced(addr, attacker());
+            let text = vec![b'x'; 60_000];
+            let mut message = vec![1, 251];
+            message.extend_from_slice(&60_000u16.to_le_bytes());
+            message.extend_from_slice(&text);
+            let tell = frame(Kind::Tell, 0, 0, &body(&[0, ITEM], &message));
+            let mut sent = 0;
+            // What it was given is a megabyte, and a message more.
+            while raw.try_send(&tell) {
+                sent += 1;
+                assert!(sent < 5000, "{sent} were taken");
+            }
+            assert!(is_hung_up_on(&mut raw.stream));
+        });
+        let grown = memory().saturating_sub(before);
+        stalled.open.set();
+        assert!(grown < GROWTH, "{grown} bytes more");
+        assert_eq!(pair.log.call(Add(1)), Ok(1));
+    });
+}
+
+#[test]
+fn answers_that_nobody_reads_are_bounded() {
+    alone(|| {
+        let server = crate::common::config("server")
+            .heartbeat(
+                std::time::Duration::from_millis(100),
+                std::time::Duration::from_secs(1),
+            )
+            .outbox(1 << 20, 1000, actor_remote::Full::Block)
+            .max_message(1 << 16);
+        let pair = Pair::with(server, crate::common::config("client"));
+        let addr = pair.server.local_addr().unwrap();
+        let before = memory();
+        block_on_thread(move || {
+            let mut raw = Raw::introduced(addr, attacker());
+            // Each is to be answered.
+            let asks = frame(Kind::Ping, 0, 0, &[]).repeat(10_000);
+            let mut sent = 0;
+            while raw.try_send(&asks) {
+                sent += 1;
+                assert!(sent < 20_000, "{sent} records were taken");
+            }
+        });
+        let grown = memory().saturating_sub(before);
+        assert!(grown < GROWTH, "{grown} bytes more");
+        assert_eq!(pair.log.call(Add(1)), Ok(1));
+        let refused = CallError::Refused(Refusal::Unknown);
+        assert_eq!(
+            pair.peer.unchecked::<Log>("vault").call(Add(1)),
+            Err(refused)
+        );
+    });
+}

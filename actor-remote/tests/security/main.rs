@@ -1,0 +1,9 @@
+//! Peers that mean harm, over sockets: what they do is refused, ends their own connection at most, and costs little.
+
+extern crate actor_core as concurrence;
+
+#[path = "../faults/common.rs"]
+mod common;
+mod frames;
+mod handshakes;
+mod raw;
