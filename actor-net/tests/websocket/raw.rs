@@ -179,6 +179,7 @@ impl Raw {
 
 impl<S: Read + Write> Raw<S> {
     /// A client, whatever there was before, over a stream that has its timeouts.
+    #[cfg(feature = "tls")]
     pub(crate) fn over(stream: S) -> Raw<S> {
         Raw {
             stream,
