@@ -413,6 +413,7 @@ impl<T> ReplyTo<T> {
 impl<T> ReplyTo<T> {
     /// Whether it has gone to another process.
     fn is_abroad(&self) -> bool {
+        // Acquire pairs with the release in `come_back`: who finds it here again comes after that.
         self.answers
             .as_ref()
             .is_some_and(|answers| answers.cell().standing.abroad.load(Ordering::Acquire))
@@ -456,6 +457,7 @@ impl<T> Departed<T> {
     /// It is where it was before.
     pub(crate) fn come_back(mut self) {
         if let Some(share) = self.share.take() {
+            // Release: what was tried with it abroad comes before whatever is done with it here.
             share.cell().standing.abroad.store(false, Ordering::Release);
         }
     }

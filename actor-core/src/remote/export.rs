@@ -262,6 +262,7 @@ impl<M: RemoteMessage> Inbound<M> {
 
 impl<M: RemoteMessage> Relay for Inbound<M> {
     fn pass_on(&self) {
+        // As in `release`: whoever of the two comes second finds what the first has done.
         if self.state.swap(ANSWERED, Ordering::AcqRel) == RELEASED {
             self.send();
         }

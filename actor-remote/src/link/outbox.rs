@@ -63,6 +63,7 @@ pub enum Full {
 pub(crate) struct Target {
     /// Twice the number, and one more if it is the other side's own number of a handle.
     pub(super) object: u64,
+    /// Changed and looked at under the outbox's lock, which orders it: relaxed operations do.
     pub(super) credit: Arc<AtomicI64>,
 }
 
