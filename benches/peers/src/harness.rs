@@ -290,14 +290,27 @@ impl Meter {
 pub(crate) struct Child {
     process: process::Child,
     output: BufReader<process::ChildStdout>,
+    /// With what it was started.
+    arguments: Vec<String>,
     metric: Option<String>,
 }
 
 impl Child {
     fn start(group: &Group, side: &Side, setup: Setup, metric: Option<&str>) -> Result<Child> {
+        let mut arguments = vec![CHILD, group.name, side.name, setup.label()];
+        arguments.extend(metric);
+        let arguments = arguments.into_iter().map(str::to_owned).collect();
+        Child::spawn(arguments, metric.map(str::to_owned), None)
+    }
+
+    fn spawn(
+        arguments: Vec<String>,
+        metric: Option<String>,
+        variable: Option<(&str, &str)>,
+    ) -> Result<Child> {
         let mut process = Command::new(env::current_exe()?)
-            .args([CHILD, group.name, side.name, setup.label()])
-            .args(metric)
+            .args(&arguments)
+            .envs(variable)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -305,8 +318,15 @@ impl Child {
         Ok(Child {
             process,
             output: BufReader::new(output),
-            metric: metric.map(str::to_owned),
+            arguments,
+            metric,
         })
+    }
+
+    /// Starts the same side once more, on the CPUs of the load, where it sees `value` in the variable `name`.
+    pub(crate) fn beside(&self, name: &str, value: &str) -> Result<Child> {
+        let (arguments, metric) = (self.arguments.clone(), self.metric.clone());
+        Child::spawn(arguments, metric, Some((name, value)))
     }
 
     /// What it has been told to measure: see [`metric`].
@@ -347,6 +367,11 @@ impl Child {
         resident(&format!("/proc/{}/statm", self.process.id()))
     }
 
+    /// The most memory of the child that has been resident, in bytes.
+    pub(crate) fn most_resident(&self) -> Result<u64> {
+        most_resident(&format!("/proc/{}/status", self.process.id()))
+    }
+
     /// Whether a server still runs, as it must until it is killed.
     fn is_running(&mut self) -> Result<bool> {
         Ok(self.process.try_wait()?.is_none())
@@ -364,6 +389,18 @@ impl Drop for Child {
 /// The memory of this process that is resident, in bytes.
 pub(crate) fn own_resident() -> Result<u64> {
     resident("/proc/self/statm")
+}
+
+/// The most memory of this process that has been resident, in bytes.
+pub(crate) fn own_most_resident() -> Result<u64> {
+    most_resident("/proc/self/status")
+}
+
+fn most_resident(status: &str) -> Result<u64> {
+    let status = fs::read_to_string(status)?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+    Ok(kilobytes.ok_or("there is such a line")?.parse::<u64>()? * 1024)
 }
 
 fn resident(statm: &str) -> Result<u64> {

@@ -9,6 +9,7 @@ mod http_idle;
 mod http_new;
 mod others;
 mod proxy;
+mod remote;
 mod roundtrip;
 mod savina;
 mod spawn;
@@ -27,6 +28,8 @@ pub(crate) const ALL: &[&Group] = &[
     &udp::GROUP,
     &proxy::GROUP,
     &chat::GROUP,
+    &remote::GROUP,
+    &remote::SECRET,
     &http::GROUP,
     &http::TEXT,
     &http::RAW,

@@ -46,11 +46,26 @@ pub(crate) async fn measure<P: Peer>(peer: P, metric: &str) {
             })
             .await
         }
-        (_, "32") => sends(peer, 1_000, |peer| async move { peer.tell_words(WORDS).await }).await,
-        (_, "1k") => {
-            sends(peer, 1_000, |peer| async move { peer.tell_bytes(vec![7; 1 << 10]).await }).await
+        (_, "32") => {
+            sends(
+                peer,
+                1_000,
+                |peer| async move { peer.tell_words(WORDS).await },
+            )
+            .await
         }
-        _ => sends(peer, 64, |peer| async move { peer.tell_bytes(vec![7; 1 << 16]).await }).await,
+        (_, "1k") => {
+            sends(peer, 1_000, |peer| async move {
+                peer.tell_bytes(vec![7; 1 << 10]).await
+            })
+            .await
+        }
+        _ => {
+            sends(peer, 64, |peer| async move {
+                peer.tell_bytes(vec![7; 1 << 16]).await
+            })
+            .await
+        }
     };
     if kind != "round" {
         let rate = done as f64 / start.elapsed().as_secs_f64();
@@ -71,13 +86,23 @@ async fn round_trips<P: Peer>(peer: &P) -> u64 {
     }
     times.sort();
     let microseconds = |time: Duration| time.as_nanos() as f64 / 1e3;
-    println!("FIGURE round_trip.p50 {}", microseconds(times[times.len() / 2]));
-    println!("FIGURE round_trip.p99 {}", microseconds(times[times.len() * 99 / 100]));
+    println!(
+        "FIGURE round_trip.p50 {}",
+        microseconds(times[times.len() / 2])
+    );
+    println!(
+        "FIGURE round_trip.p99 {}",
+        microseconds(times[times.len() * 99 / 100])
+    );
     times.len() as u64
 }
 
 /// `work` over and over by so many tasks, for a second.
-async fn at_a_time<P: Peer, W>(peer: P, tasks: usize, work: impl Fn(P) -> W + Clone + Send + 'static) -> u64
+async fn at_a_time<P: Peer, W>(
+    peer: P,
+    tasks: usize,
+    work: impl Fn(P) -> W + Clone + Send + 'static,
+) -> u64
 where
     W: Future<Output = ()> + Send,
 {

@@ -92,7 +92,10 @@ pub(crate) async fn serve() {
 pub(crate) async fn load(metric: String, address: String) {
     let node = node("load", free_port()).await;
     // Its listener begins after it has started.
-    while ractor_cluster::client_connect(&node, &address).await.is_err() {
+    while ractor_cluster::client_connect(&node, &address)
+        .await
+        .is_err()
+    {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let sink = loop {

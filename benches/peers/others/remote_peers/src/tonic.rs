@@ -94,7 +94,9 @@ impl Service<http::Request<Body>> for Sink {
             let answer = match request.uri().path() {
                 "/remote.Sink/Call" => {
                     let method = Method(|numbers: Numbers| numbers);
-                    Server::new(ProstCodec::default()).unary(method, request).await
+                    Server::new(ProstCodec::default())
+                        .unary(method, request)
+                        .await
                 }
                 "/remote.Sink/TellWords" => {
                     let method = Method(|numbers: Numbers| {
@@ -102,20 +104,26 @@ impl Service<http::Request<Body>> for Sink {
                         count.fetch_add(1, Relaxed);
                         Nothing {}
                     });
-                    Server::new(ProstCodec::default()).unary(method, request).await
+                    Server::new(ProstCodec::default())
+                        .unary(method, request)
+                        .await
                 }
                 "/remote.Sink/TellBytes" => {
                     let method = Method(|_: Big| {
                         count.fetch_add(1, Relaxed);
                         Nothing {}
                     });
-                    Server::new(ProstCodec::default()).unary(method, request).await
+                    Server::new(ProstCodec::default())
+                        .unary(method, request)
+                        .await
                 }
                 "/remote.Sink/Count" => {
                     let method = Method(|_: Nothing| Count {
                         count: count.swap(0, Relaxed),
                     });
-                    Server::new(ProstCodec::default()).unary(method, request).await
+                    Server::new(ProstCodec::default())
+                        .unary(method, request)
+                        .await
                 }
                 path => panic!("no method {path}"),
             };
@@ -141,7 +149,11 @@ pub(crate) async fn serve() {
 
 pub(crate) async fn load(metric: String, address: String) {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
-    let channel = endpoint.tcp_nodelay(true).connect().await.expect("it listens");
+    let channel = endpoint
+        .tcp_nodelay(true)
+        .connect()
+        .await
+        .expect("it listens");
     measure(Remote(channel), &metric).await;
 }
 
@@ -155,7 +167,11 @@ impl Remote {
         A: Message + Default + Send + Sync + 'static,
     {
         let mut client = Client::new(self.0.clone());
-        client.ready().await.map_err(StdError::from).expect("it listens");
+        client
+            .ready()
+            .await
+            .map_err(StdError::from)
+            .expect("it listens");
         let path = PathAndQuery::from_static(path);
         let codec = ProstCodec::<Q, A>::default();
         let answer = client.unary(Request::new(question), path, codec).await;
@@ -172,7 +188,9 @@ impl Peer for Remote {
     }
 
     async fn tell_words(&self, words: Words) {
-        let Nothing {} = self.ask("/remote.Sink/TellWords", Numbers::from(words)).await;
+        let Nothing {} = self
+            .ask("/remote.Sink/TellWords", Numbers::from(words))
+            .await;
     }
 
     async fn tell_bytes(&self, bytes: Vec<u8>) {
