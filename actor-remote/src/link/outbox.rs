@@ -591,8 +591,8 @@ fn set_all(events: Vec<Arc<Event>>) {
     }
 }
 
-/// How much is written at a time.
-const BATCH: usize = 128 * 1024;
+/// How much is written at a time: several of the longest frames, since each write wakes whoever reads at the other end.
+const BATCH: usize = 512 * 1024;
 
 impl State {
     /// The record in the making.

@@ -1,6 +1,6 @@
 //! Writes what is in a link's outbox, and asks the other side for a sign of life when there is nothing.
 
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 
 use actor_core::time;
 
@@ -34,9 +34,17 @@ pub(crate) fn write(link: &Link, to: &mut dyn Write, mut seal: Seal) -> bool {
     link.ended().is_none()
 }
 
+/// In as few system calls as possible: each wakes whoever reads at the other end.
 fn write_all(to: &mut dyn Write, batch: &[Vec<u8>]) -> io::Result<()> {
-    for record in batch {
-        to.write_all(record)?;
+    let mut slices: Vec<_> = batch.iter().map(|record| IoSlice::new(record)).collect();
+    let mut left = &mut slices[..];
+    while !left.is_empty() {
+        match to.write_vectored(left) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => IoSlice::advance_slices(&mut left, count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
     to.flush()
 }

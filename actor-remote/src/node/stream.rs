@@ -1,6 +1,6 @@
 //! What a link runs over: TCP, or TLS over that.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 
 #[cfg(feature = "tls")]
@@ -67,6 +67,14 @@ impl Write for Writer {
             Writer::Plain(stream) => stream.write(buf),
             #[cfg(feature = "tls")]
             Writer::Tls(writer) => writer.write(buf),
+        }
+    }
+
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Writer::Plain(stream) => stream.write_vectored(bufs),
+            #[cfg(feature = "tls")]
+            Writer::Tls(writer) => writer.write_vectored(bufs),
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) const GROUP: Group = Group {
     ours: Side {
         name: "concurrence",
         setups: SETUPS,
-        run: |setup| ours(setup, Config::new),
+        run: |setup| ours(setup, |name| Config::new(name)),
     },
     peers: PEERS,
     apart: true,
@@ -45,7 +45,7 @@ pub(crate) const SECRET: Group = Group {
         setups: SETUPS,
         run: |setup| {
             ours(setup, |name| {
-                let secret = Secret::new([7; 32]).expect("it is long enough");
+                let secret = Secret::from_bytes([7; 32]).expect("it is long enough");
                 Config::new(name).secret(secret)
             })
         },
@@ -327,7 +327,10 @@ where
         }
         done += 16;
     }
-    let count = sink.call(Count);
-    assert_eq!(count, Ok(done), "all have come");
+    assert_eq!(come(sink), done, "all have come");
     done
+}
+
+fn come(sink: &RemoteRef<Counting>) -> u64 {
+    sink.call(Count).expect("it counts")
 }
