@@ -11,6 +11,7 @@ use actor_core::{Tasklet, time};
 use actor_io::TcpStream;
 #[cfg(feature = "tls")]
 use actor_net::tls::TlsStream;
+use socket2::SockRef;
 
 use super::Inner;
 use super::stream::Stream;
@@ -25,6 +26,10 @@ use crate::offers::Offers;
 
 /// How much stack a link's reader has: what it decodes is nested.
 pub(super) const STACK: usize = 1 << 20;
+
+/// How many bytes the kernel takes that it cannot send yet. What it has stands before all that comes later: a small
+/// message waits for that beside big ones, and for no more than that.
+const UNSENT: u32 = 64 * 1024;
 
 /// How long a link that has been closed in order waits for the other side to close as well.
 const LINGER: Duration = Duration::from_secs(2);
@@ -176,6 +181,7 @@ impl Established {
         let prepared = || {
             let tcp = stream.tcp();
             tcp.set_nodelay(true)?;
+            SockRef::from(tcp).set_tcp_notsent_lowat(UNSENT)?;
             // So that silence is noticed: several times within the limit, since a process that has not looked for
             // half of that takes itself for the one that was stopped.
             let heartbeat = inner.config.heartbeat;
