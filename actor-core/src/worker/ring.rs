@@ -12,7 +12,8 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Local, OPERATIONS_PER_LOOK};
+use super::Local;
+use super::turn::OPERATIONS_PER_LOOK;
 use crate::runtime::program::Program;
 use crate::tasklet::core::Core;
 use crate::tasklet::hooks::{self, Observer};
