@@ -12,32 +12,32 @@
 //! supervisor whose children fail too often fails itself, so that one above it starts it again even if
 //! it is transient; in OTP it shuts down, which such a one takes for an ordinary end. Dynamic children
 //! are shut down one after the other like all, and not at once.
+//!
+//! - `child`: how a child is made, when it is started again and how it is shut down;
+//! - `kid`: a child as its supervisor has it.
+
+mod child;
+mod kid;
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
-use std::mem;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use self::child::ChildSettings;
+pub use self::child::{Child, DEFAULT_SHUTDOWN, Restart, Shutdown};
+use self::kid::{Kid, Kind, Later};
 use super::addr::Addr;
-use super::cell::{ActorCell, ActorRef, DOWN, ENDED, Settings};
+use super::cell::ActorCell;
 use super::context::Context;
 use super::{Actor, Handler};
-use crate::block::Interrupt;
 use crate::envelope::Envelope;
-use crate::exit::{self, Monitor, Party};
-use crate::mailbox::{Mailbox, Patience};
+use crate::mailbox::Patience;
 use crate::timers::Timer;
 use crate::{
-    BoxError, CallError, Exit, ExitReason, Message, Outcome, Pid, SpawnError, Tasklet, runtime,
-    time, worker,
+    BoxError, CallError, Exit, ExitReason, Message, Outcome, Pid, SpawnError, Tasklet, exit, time,
 };
-
-/// How long a child has to shut down unless told otherwise.
-pub const DEFAULT_SHUTDOWN: Duration = Duration::from_secs(5);
-/// How long a killed child is waited for before its supervisor goes on without it.
-const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Which children are started again when one has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,131 +45,6 @@ enum Strategy {
     OneForOne,
     OneForAll,
     RestForOne,
-}
-
-/// When a child that has ended is started again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Restart {
-    /// Always.
-    #[default]
-    Permanent,
-    /// If it has ended abnormally: by a panic, an error or a kill.
-    Transient,
-    /// Never.
-    Temporary,
-}
-
-/// How a child is shut down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shutdown {
-    /// It is asked to end, and killed if it has not after this time.
-    Within(Duration),
-    /// It is killed.
-    Kill,
-    /// It is asked to end, and waited for, however long that takes. For supervisors.
-    Wait,
-}
-
-impl Default for Shutdown {
-    fn default() -> Self {
-        Shutdown::Within(DEFAULT_SHUTDOWN)
-    }
-}
-
-/// A supervised actor: how to make it, and its address, which is good before its first life, between
-/// two of them, and until the last has ended.
-pub struct Child<A: Actor> {
-    addr: Addr<A>,
-    settings: ChildSettings,
-    /// Whether a supervisor has it.
-    taken: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct ChildSettings {
-    restart: Restart,
-    shutdown: Shutdown,
-}
-
-impl<A: Actor> Child<A> {
-    /// A child that is called `name`, each of whose lives begins with a value that `factory` makes.
-    ///
-    /// # Panics
-    ///
-    /// If no [`dispatch`](crate::dispatch) runs.
-    pub fn new<F>(name: impl Into<String>, factory: F) -> Child<A>
-    where
-        F: Fn() -> A + Send + Sync + 'static,
-    {
-        Child::fallible(name, move || Ok(factory()))
-    }
-
-    /// As [`new`](Self::new), for a factory that can fail. A failure counts as one of the child.
-    pub fn fallible<F>(name: impl Into<String>, factory: F) -> Child<A>
-    where
-        F: Fn() -> Result<A, BoxError> + Send + Sync + 'static,
-    {
-        Child::build(name.into(), Mailbox::unbounded(), factory)
-    }
-
-    /// As [`fallible`](Self::fallible), with a mailbox that is bounded, or otherwise to order.
-    pub fn with_mailbox<F>(name: impl Into<String>, mailbox: Mailbox, factory: F) -> Child<A>
-    where
-        F: Fn() -> Result<A, BoxError> + Send + Sync + 'static,
-    {
-        Child::build(name.into(), mailbox, factory)
-    }
-
-    fn build<F>(name: String, mailbox: Mailbox, factory: F) -> Child<A>
-    where
-        F: Fn() -> Result<A, BoxError> + Send + Sync + 'static,
-    {
-        let program = runtime::program().expect("a child belongs to a program, and none runs");
-        let settings = Settings {
-            name: Some(name.into_boxed_str()),
-            mailbox,
-            program,
-        };
-        let addr = Addr::unlaunched(settings);
-        addr.core().supervise(factory);
-        Child {
-            addr,
-            settings: ChildSettings::default(),
-            taken: false,
-        }
-    }
-
-    /// When it is started again; [`Restart::Permanent`] by default.
-    pub fn restart(mut self, restart: Restart) -> Self {
-        self.settings.restart = restart;
-        self
-    }
-
-    /// How it is shut down; within [`DEFAULT_SHUTDOWN`] by default.
-    pub fn shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.settings.shutdown = shutdown;
-        self
-    }
-
-    /// Its address.
-    pub fn addr(&self) -> Addr<A> {
-        self.addr.clone()
-    }
-}
-
-impl<A: Actor> Drop for Child<A> {
-    /// Without a supervisor it will never live, and those who wait for an answer of it must not for ever.
-    fn drop(&mut self) {
-        if !self.taken {
-            self.addr.core().bury(false);
-        }
-    }
-}
-
-impl<A: Actor> fmt::Debug for Child<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Child({:?})", self.addr.core())
-    }
 }
 
 /// Starts children in order, starts them again when they fail, and shuts them down in reverse.
@@ -226,43 +101,6 @@ pub(crate) struct Terminate(pub(crate) Pid);
 impl Message for Terminate {
     type Reply = bool;
 }
-
-/// A child, as its supervisor has it.
-struct Kid {
-    kind: Kind,
-    settings: ChildSettings,
-    /// While it lives.
-    monitor: Option<Monitor>,
-    /// When it has last started.
-    since: Option<Instant>,
-    /// How often it has failed in a row.
-    failures: u32,
-    /// Its restart that has been put off.
-    later: Option<Later>,
-}
-
-/// A restart that has been put off.
-struct Later {
-    /// As its [`Again`] has it.
-    ticket: Pid,
-    /// Until the message has been sent.
-    timer: Option<Timer>,
-}
-
-enum Kind {
-    Actor {
-        cell: ActorRef,
-        launched: bool,
-    },
-    Tasklet {
-        name: String,
-        spawn: Box<Spawn>,
-        current: Option<Tasklet>,
-    },
-}
-
-/// Spawns a tasklet under a name.
-type Spawn = dyn Fn(&str) -> Result<Tasklet, SpawnError> + Send;
 
 /// The restart of a child whose time has come. Its number is no other's, in no supervisor's life.
 struct Again(Pid);
@@ -633,156 +471,6 @@ impl Drop for Supervisor {
     fn drop(&mut self) {
         for mut kid in self.kids.drain(..).rev() {
             kid.abandon();
-        }
-    }
-}
-
-impl Kid {
-    fn new(kind: Kind, settings: ChildSettings) -> Kid {
-        Kid {
-            kind,
-            settings,
-            monitor: None,
-            since: None,
-            failures: 0,
-            later: None,
-        }
-    }
-
-    fn actor<A: Actor>(mut child: Child<A>) -> Kid {
-        child.taken = true;
-        let kind = Kind::Actor {
-            cell: child.addr.core().reference(),
-            launched: false,
-        };
-        Kid::new(kind, child.settings)
-    }
-
-    /// Whether it is the one that is known as `pid` at present.
-    fn has_pid(&self, pid: Pid) -> bool {
-        match &self.kind {
-            Kind::Actor { cell, .. } => cell.pid == pid,
-            Kind::Tasklet { current, .. } => {
-                current.as_ref().is_some_and(|tasklet| tasklet.pid() == pid)
-            }
-        }
-    }
-
-    /// Begins a life, and waits until it has started.
-    fn start(&mut self) -> Result<(), BoxError> {
-        let party = match &mut self.kind {
-            Kind::Actor { cell, launched } => {
-                if !mem::replace(launched, true) {
-                    let here = worker::local().map_or(0, |local| local.id);
-                    cell.launch(here);
-                } else if cell.has(DOWN) {
-                    cell.revive();
-                }
-                Party::actor(cell)
-            }
-            Kind::Tasklet {
-                name,
-                spawn,
-                current,
-            } => {
-                let tasklet = spawn(name)?;
-                let party = tasklet.party();
-                *current = Some(tasklet);
-                party
-            }
-        };
-        // Before the wait: this may be killed meanwhile, or fail.
-        self.monitor = Some(exit::monitor(exit::watcher(), party));
-        if let Kind::Actor { cell, .. } = &self.kind {
-            // An interrupted wait leaves the monitor: it may start yet, and is to be shut down then.
-            let started = cell.wait_for_start().map_err(Interrupt::into_io)?;
-            if let Err(error) = started {
-                self.monitor.take().map(Monitor::cancel);
-                return Err(error);
-            }
-        }
-        self.since = Some(time::now());
-        Ok(())
-    }
-
-    /// Ends the present life, if there is one, and waits for that.
-    fn shut_down(&mut self) {
-        self.forget_later();
-        if self.monitor.take().map(Monitor::cancel).is_none() {
-            return;
-        }
-        let limit = match self.settings.shutdown {
-            Shutdown::Within(limit) => Some(limit),
-            Shutdown::Kill => Some(Duration::ZERO),
-            Shutdown::Wait => None,
-        };
-        if self.settings.shutdown != Shutdown::Kill {
-            match &self.kind {
-                Kind::Actor { cell, .. } => cell.end_with(ExitReason::Shutdown),
-                Kind::Tasklet { current, .. } => current.iter().for_each(Tasklet::stop),
-            }
-        }
-        if self.wait_for_end(limit) {
-            return;
-        }
-        self.kill();
-        if !self.wait_for_end(Some(LAST_WAIT)) {
-            tracing::warn!(child = %self, "does not end though killed");
-        }
-    }
-
-    fn kill(&self) {
-        match &self.kind {
-            Kind::Actor { cell, .. } => cell.kill(),
-            Kind::Tasklet { current, .. } => current.iter().for_each(Tasklet::kill),
-        }
-    }
-
-    fn wait_for_end(&self, limit: Option<Duration>) -> bool {
-        match &self.kind {
-            Kind::Actor { cell, .. } => cell
-                .wait_for(limit.and_then(time::after), || {
-                    cell.has(DOWN | ENDED).then_some(())
-                })
-                .is_ok(),
-            Kind::Tasklet { current, .. } => match (current, limit) {
-                (None, _) => true,
-                (Some(tasklet), None) => {
-                    tasklet.wait();
-                    true
-                }
-                (Some(tasklet), Some(limit)) => tasklet.wait_timeout(limit).is_ok(),
-            },
-        }
-    }
-
-    /// There is to be no other life.
-    fn bury(&self) {
-        if let Kind::Actor { cell, launched } = &self.kind {
-            cell.bury(*launched);
-        }
-    }
-
-    /// Ends it without waiting.
-    fn abandon(&mut self) {
-        self.forget_later();
-        self.bury();
-        // Whether it lives is not to be asked: it may be about to start, or to be shut down.
-        self.kill();
-    }
-
-    fn forget_later(&mut self) {
-        if let Some(timer) = self.later.take().and_then(|later| later.timer) {
-            timer.cancel();
-        }
-    }
-}
-
-impl fmt::Display for Kid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Actor { cell, .. } => write!(f, "{:?}", **cell),
-            Kind::Tasklet { name, .. } => f.write_str(name),
         }
     }
 }
