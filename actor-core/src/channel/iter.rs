@@ -2,7 +2,8 @@
 
 use std::iter::FusedIterator;
 
-use super::{Channel, Patience, ReceiveError, Refusal};
+use super::transfer::{Patience, Refusal};
+use super::{Channel, ReceiveError};
 use crate::block::Interrupt;
 use crate::contain::contain;
 

@@ -1,8 +1,9 @@
 //! The arms of a select: a receive or a send, in a line of its channel as one of several.
 
 use crate::block::Next;
+use crate::channel::peer::Peer;
 use crate::channel::rendezvous::{Item, Member, Received, Sent};
-use crate::channel::{Channel, Peer, ReceiveError, SendError};
+use crate::channel::{Channel, ReceiveError, SendError};
 use crate::line::Ticket;
 
 /// A send or receive that a select waits for.

@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use super::arm::Arm;
 use crate::block::{self, Interrupt, Wait, Waiting};
+use crate::channel::hook;
+use crate::channel::peer::Peer;
 use crate::channel::rendezvous::{Claim, Member};
-use crate::channel::{OnUnwind, Peer, hook};
+use crate::channel::transfer::OnUnwind;
 use crate::tasklet::core::Core;
 use crate::tasklet::receive::{self, Listening};
 
