@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod core;
+mod end;
 pub(crate) mod family;
 pub(crate) mod hooks;
 pub(crate) mod join;
@@ -11,13 +12,13 @@ pub(crate) mod periodic;
 pub(crate) mod raise;
 pub(crate) mod receive;
 pub(crate) mod ring;
+mod send;
 pub(crate) mod tree;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::builder::TaskletBuilder;
 use self::core::Core;
@@ -26,12 +27,9 @@ use self::join::JoinHandle;
 pub use self::receive::Messages;
 use self::tree::Tree;
 use crate::block::{self, Here, Interrupt, Wait, Waiting};
-use crate::envelope::Envelope;
-use crate::exit::{self, Monitor, Party};
-use crate::mailbox::{Mailbox, Patience};
-use crate::message::{self, Limit, Message, Pid, Recipient};
-use crate::reply::{self, Reply, ReplyTo, wait_for_reply};
-use crate::{CallError, SendError, TimedOut, time};
+use crate::mailbox::Mailbox;
+use crate::message::Pid;
+use crate::time;
 
 /// A reference to a tasklet: to send to it, and to end it.
 ///
@@ -309,202 +307,6 @@ impl Tasklet {
         f()
     }
 
-    // Messages ----------------------------------------------------------------------------------
-
-    /// Sends `message`; see [`Recipient::send`].
-    ///
-    /// A tasklet takes messages of any class. Those that its receive loop has no arm for are dropped,
-    /// counted and logged; hand out a [`recipient`](Self::recipient) where that matters.
-    ///
-    /// ```
-    /// # extern crate actor_core as concurrence;
-    /// # use concurrence::{Message, Tasklet, dispatch};
-    /// #[derive(Message, Debug, PartialEq)]
-    /// struct Note(u8);
-    ///
-    /// # fn main() {
-    /// dispatch(|| {
-    ///     let reader = Tasklet::spawn(|| Tasklet::receive_one().unwrap().downcast::<Note>().unwrap());
-    ///     reader.send(Note(1)).unwrap();
-    ///     assert_eq!(reader.join().unwrap(), Note(1));
-    /// });
-    /// # }
-    /// ```
-    pub fn send<M: Message>(&self, message: M) -> Result<(), SendError<M>> {
-        message::send(self, message)
-    }
-
-    /// Sends `message` without ever waiting; see [`Recipient::try_send`].
-    ///
-    /// ```
-    /// # extern crate actor_core as concurrence;
-    /// # use concurrence::{Mailbox, Message, Overflow, Tasklet, dispatch};
-    /// #[derive(Message, Debug, PartialEq)]
-    /// struct Note(u8);
-    ///
-    /// # fn main() {
-    /// dispatch(|| {
-    ///     let busy = Tasklet::with_mailbox(Mailbox::bounded(1, Overflow::Block))
-    ///         .spawn(|| Tasklet::receive().count())
-    ///         .unwrap();
-    ///     busy.try_send(Note(1)).unwrap();
-    ///     assert!(busy.try_send(Note(2)).unwrap_err().is_full());
-    /// });
-    /// # }
-    /// ```
-    pub fn try_send<M: Message>(&self, message: M) -> Result<(), SendError<M>> {
-        message::try_send(self, message)
-    }
-
-    /// Sends `message` and waits for the answer; see [`Recipient::call`].
-    ///
-    /// A tasklet that calls itself gets [`CallError::Deadlock`]. Longer cycles of calls wait for
-    /// ever unless one of them has a deadline.
-    ///
-    /// ```
-    /// # extern crate actor_core as concurrence;
-    /// # use concurrence::{CallError, Message, Tasklet, dispatch, match_message};
-    /// #[derive(Message)]
-    /// #[message(reply = usize)]
-    /// struct Length(&'static str);
-    ///
-    /// # fn main() {
-    /// dispatch(|| {
-    ///     let server = Tasklet::spawn(|| {
-    ///         for message in Tasklet::receive() {
-    ///             match_message!(match message {
-    ///                 (Length(text), reply) => reply.send(text.len()),
-    ///             });
-    ///         }
-    ///     });
-    ///     assert_eq!(server.call(Length("four")), Ok(4));
-    ///     assert_eq!(Tasklet::current().call(Length("self")), Err(CallError::Deadlock));
-    /// });
-    /// # }
-    /// ```
-    pub fn call<M: Message>(&self, message: M) -> Result<M::Reply, CallError> {
-        message::call(self, message, Limit::Inherited)
-    }
-
-    /// As [`call`](Self::call), for at most `limit`; see [`Recipient::call_timeout`].
-    ///
-    /// ```
-    /// # extern crate actor_core as concurrence;
-    /// # use concurrence::{CallError, Message, Tasklet, dispatch};
-    /// #[derive(Message)]
-    /// #[message(reply = usize)]
-    /// struct Length(&'static str);
-    /// # use std::time::Duration;
-    ///
-    /// # fn main() {
-    /// dispatch(|| {
-    ///     let deaf = Tasklet::spawn(|| Tasklet::sleep(Duration::from_secs(60)));
-    ///     let late = deaf.call_timeout(Length("four"), Duration::from_millis(1));
-    ///     assert_eq!(late, Err(CallError::Timeout));
-    ///     deaf.kill();
-    /// });
-    /// # }
-    /// ```
-    pub fn call_timeout<M: Message>(
-        &self,
-        message: M,
-        limit: Duration,
-    ) -> Result<M::Reply, CallError> {
-        message::call(self, message, Limit::Own(time::after(limit)))
-    }
-
-    /// As [`call_timeout`](Self::call_timeout), with a limit that the receiver is told; see
-    /// [`Recipient::call_within`].
-    pub fn call_within<M: Message>(
-        &self,
-        message: M,
-        limit: Duration,
-    ) -> Result<M::Reply, CallError> {
-        message::call(self, message, Limit::Shared(time::after(limit)))
-    }
-
-    /// Sends a message that carries the right to answer inside, and waits for the answer. For
-    /// messages that are enums, each of whose variants is answered with a type of its own.
-    ///
-    /// ```
-    /// # extern crate actor_core as concurrence;
-    /// # use concurrence::{Message, ReplyTo, Tasklet, dispatch, match_message};
-    /// #[derive(Message)]
-    /// enum Ask {
-    ///     Name(ReplyTo<String>),
-    ///     Age(ReplyTo<u8>),
-    /// }
-    ///
-    /// # fn main() {
-    /// dispatch(|| {
-    ///     let person = Tasklet::spawn(|| {
-    ///         for message in Tasklet::receive() {
-    ///             match_message!(match message {
-    ///                 Ask::Name(reply) => reply.send("Ada".into()),
-    ///                 Ask::Age(reply) => reply.send(36),
-    ///             });
-    ///         }
-    ///     });
-    ///     assert_eq!(person.call_with(Ask::Name).unwrap(), "Ada");
-    ///     assert_eq!(person.call_with(Ask::Age).unwrap(), 36);
-    /// });
-    /// # }
-    /// ```
-    pub fn call_with<M, T>(&self, make: impl FnOnce(ReplyTo<T>) -> M) -> Result<T, CallError>
-    where
-        M: Message,
-        T: Send + 'static,
-    {
-        block::enter().map_err(reply::interrupted)?;
-        let waiter = block::waiter().map_err(reply::interrupted)?;
-        message::refuse_self_call(self.pid())?;
-        let (to, reply) = Reply::pair(waiter);
-        self.send(make(to))?;
-        wait_for_reply(reply, self.pid(), block::answer_by(), None)
-    }
-
-    /// Sends a message on as it came, with the right to answer it if it is a call.
-    ///
-    /// ```
-    /// # extern crate actor_core as concurrence;
-    /// # use concurrence::{Message, Tasklet, dispatch};
-    /// #[derive(Message, Debug, PartialEq)]
-    /// struct Note(u8);
-    ///
-    /// # fn main() {
-    /// dispatch(|| {
-    ///     let reader = Tasklet::spawn(|| Tasklet::receive_one().unwrap().is::<Note>());
-    ///     let to = reader.tasklet().clone();
-    ///     let proxy = Tasklet::spawn(move || to.forward(Tasklet::receive_one().unwrap()).unwrap());
-    ///     proxy.send(Note(1)).unwrap();
-    ///     assert!(reader.join().unwrap());
-    /// });
-    /// # }
-    /// ```
-    pub fn forward(&self, envelope: Envelope) -> Result<(), SendError<Envelope>> {
-        self.core.send(envelope, Patience::Policy)
-    }
-
-    /// A reference through which only messages of the class `M` can be sent.
-    ///
-    /// ```
-    /// # extern crate actor_core as concurrence;
-    /// # use concurrence::{Message, Recipient, Tasklet, dispatch};
-    /// #[derive(Message, Debug, PartialEq)]
-    /// struct Note(u8);
-    ///
-    /// # fn main() {
-    /// dispatch(|| {
-    ///     let me: Recipient<Note> = Tasklet::current().recipient();
-    ///     me.send(Note(1)).unwrap();
-    ///     assert_eq!(Tasklet::pending(), 1);
-    /// });
-    /// # }
-    /// ```
-    pub fn recipient<M: Message>(&self) -> Recipient<M> {
-        self.into()
-    }
-
     // Identity ----------------------------------------------------------------------------------
 
     /// Its identity.
@@ -661,167 +463,6 @@ impl Tasklet {
         WeakTasklet {
             core: Arc::downgrade(&self.core),
         }
-    }
-
-    /// Waits until it has ended, whoever has the right to its result.
-    ///
-    /// As with [`join`](JoinHandle::join), a caller that is asked to stop passes that on. Unlike there,
-    /// the reference it is called on counts: it keeps a receive loop going.
-    ///
-    /// ```
-    /// use actor_core::{Tasklet, dispatch};
-    ///
-    /// dispatch(|| {
-    ///     let tasklet = Tasklet::spawn(|| ()).tasklet().clone();
-    ///     tasklet.wait();
-    ///     assert!(!tasklet.is_alive());
-    /// });
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// If it would have to wait where that is not possible, as while the caller unwinds; and in the main
-    /// tasklet if it could only wait for ever (see [`Deadlock`](crate::Deadlock)).
-    pub fn wait(&self) {
-        self.wait_for_end(None)
-            .unwrap_or_else(|interrupt| interrupt.raise("wait"));
-    }
-
-    /// Waits until it has ended, for at most `limit`; at once, as far as waiting goes, while the
-    /// caller unwinds.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use actor_core::{Tasklet, TimedOut, dispatch};
-    ///
-    /// dispatch(|| {
-    ///     let loops = Tasklet::spawn(|| Tasklet::receive().count());
-    ///     assert_eq!(loops.wait_timeout(Duration::from_millis(1)), Err(TimedOut));
-    /// });
-    /// ```
-    pub fn wait_timeout(&self, limit: Duration) -> Result<(), TimedOut> {
-        self.wait_for_end(time::after(limit)).map_err(|_| TimedOut)
-    }
-
-    fn wait_for_end(&self, deadline: Option<Instant>) -> Result<(), Interrupt> {
-        block::enter()?;
-        if self.core.has_ended() {
-            Ok(())
-        } else {
-            join::wait_for_end(&self.core, deadline)
-        }
-    }
-
-    // Watching ----------------------------------------------------------------------------------
-
-    /// Has the current tasklet or actor told when this one ends, by an [`Exit`](crate::Exit) in its
-    /// mailbox; at once if it has ended.
-    ///
-    /// This is no reference to the one that is told: a receive loop to which nobody can send any more
-    /// ends, though word of an end was still to come.
-    ///
-    /// # Panics
-    ///
-    /// On a plain thread, which has no mailbox.
-    pub fn monitor(&self) -> Monitor {
-        exit::monitor(exit::watcher(), self.party())
-    }
-
-    /// Links this tasklet and the current tasklet or actor: if one ends abnormally, so does the other,
-    /// unless it [traps exits](Self::trap_exits).
-    ///
-    /// # Panics
-    ///
-    /// On a plain thread, which has no mailbox.
-    pub fn link(&self) {
-        exit::link(exit::watcher(), self.party());
-    }
-
-    /// Takes a link with the current tasklet or actor back.
-    ///
-    /// # Panics
-    ///
-    /// On a plain thread, which has no mailbox.
-    pub fn unlink(&self) {
-        exit::unlink(&exit::watcher(), &self.party());
-    }
-
-    /// Whether the current tasklet receives an [`Exit`](crate::Exit) when one ends that it is linked
-    /// to, and does not end with it.
-    ///
-    /// # Panics
-    ///
-    /// Outside a tasklet.
-    pub fn trap_exits(on: bool) {
-        let core = block::tasklet().expect("only a tasklet can trap exits, and this is none");
-        core.traps_exits.store(on, Ordering::Release);
-    }
-
-    pub(crate) fn party(&self) -> Party {
-        Party::Tasklet(self.core.clone())
-    }
-
-    // Ending ------------------------------------------------------------------------------------
-
-    /// Asks it to end in order.
-    ///
-    /// Its mailbox takes no more messages, and its receive loop ends after those that are there;
-    /// [`is_stopping`](Self::is_stopping) tells it in other places. When it has ended, its children
-    /// are asked, and so on down the tree. Stopping is not a message, so no catch-all arm can swallow
-    /// it. What neither receives nor asks runs on.
-    ///
-    /// ```
-    /// use actor_core::{Tasklet, dispatch};
-    ///
-    /// dispatch(|| {
-    ///     let loops = Tasklet::spawn(|| {
-    ///         Tasklet::receive().for_each(drop);
-    ///         "said goodbye"
-    ///     });
-    ///     loops.stop();
-    ///     assert_eq!(loops.join().unwrap(), "said goodbye");
-    /// });
-    /// ```
-    pub fn stop(&self) {
-        self.core.stop();
-    }
-
-    /// Ends it at its next operation, by unwinding: its destructors run, no panic is reported, and
-    /// [`join`](JoinHandle::join) gives [`JoinError::Killed`](crate::JoinError::Killed).
-    ///
-    /// One that waits is woken for it. One that computes without an operation runs on until it comes
-    /// to one. Killing the current tasklet unwinds at its next operation, not here. Nobody runs
-    /// for it now, unlike with [`kill_now`](Self::kill_now).
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use actor_core::{JoinError, Tasklet, dispatch};
-    ///
-    /// dispatch(|| {
-    ///     let sleeper = Tasklet::spawn(|| Tasklet::sleep(Duration::from_secs(60)));
-    ///     sleeper.kill();
-    ///     assert!(matches!(sleeper.join(), Err(JoinError::Killed)));
-    /// });
-    /// ```
-    pub fn kill(&self) {
-        self.core.kill();
-    }
-
-    /// Kills all its descendants, and those that they or this tasklet still spawn: none of them
-    /// outlives this call for longer than it takes to unwind. The tasklet itself runs on.
-    ///
-    /// ```
-    /// use actor_core::{JoinError, Tasklet, dispatch};
-    /// use std::time::Duration;
-    ///
-    /// dispatch(|| {
-    ///     let child = Tasklet::spawn(|| Tasklet::sleep(Duration::from_secs(60)));
-    ///     Tasklet::current().kill_descendants();
-    ///     assert!(matches!(child.join(), Err(JoinError::Killed)));
-    /// });
-    /// ```
-    pub fn kill_descendants(&self) {
-        Family::kill_descendants(&self.core);
     }
 }
 
