@@ -35,7 +35,7 @@ pub enum CallError {
     /// matched it.
     Unanswered,
     /// The call would have closed a cycle of calls, none of which could ever be answered; or nothing
-    /// is left in the program that could answer it (see [`Deadlock`]).
+    /// is left in the program that could answer it (see [`Deadlock`](crate::Deadlock)).
     Deadlock,
     /// The receiver could not be run, because no more tasklets may exist.
     Exhausted,

@@ -43,7 +43,7 @@ pub enum JoinError {
     /// wait](crate::Tasklet::set_block_trap).
     WouldBlock,
     /// It has not ended and never will: nothing is left in the program that could go on (see
-    /// [`Deadlock`]).
+    /// [`Deadlock`](crate::Deadlock)).
     Deadlock,
 }
 

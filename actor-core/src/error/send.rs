@@ -10,7 +10,7 @@ use std::io;
 /// elsewhere or be sent again.
 ///
 /// There is no bound on `M`: the error can be printed and unwrapped whatever the message is. As it
-/// holds the message it is [`Sync`] only if the message is, which `?` into a [`BoxError`] asks for;
+/// holds the message it is [`Sync`] only if the message is, which `?` into a [`BoxError`](crate::BoxError) asks for;
 /// [`erase`](Self::erase) drops the message where that stands in the way.
 ///
 /// # Examples
@@ -176,7 +176,7 @@ impl<M> SendError<M> {
     ///
     /// # Examples
     ///
-    /// A message that is not [`Sync`] keeps its error out of a [`BoxError`]:
+    /// A message that is not [`Sync`] keeps its error out of a [`BoxError`](crate::BoxError):
     ///
     /// ```
     /// use actor_core::{BoxError, SendError};

@@ -27,6 +27,8 @@ mod system;
 mod wait;
 mod watch;
 
+#[cfg(all(test, loom))]
+pub(crate) use self::readiness::Readiness;
 pub(crate) use self::readiness::Sources;
 pub use self::source::Source;
 pub(crate) use self::system::{epoll_add, epoll_remove};

@@ -234,7 +234,7 @@ impl Source {
     /// A descriptor that has not been registered before is presumed to have nothing to read; if it has,
     /// the owner is told at once. Tasklets may wait on the source all the same. Does not wait.
     ///
-    /// The virtual clock stands still as long as there is somebody to be told. See [`ActorWatch`] for an
+    /// The virtual clock stands still as long as there is somebody to be told. See [`ActorWatch`](super::ActorWatch) for an
     /// example.
     ///
     /// # Errors
