@@ -27,17 +27,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-pub use auth::{basic_auth, bearer_auth};
-pub use builder::HttpClientBuilder;
-#[cfg(feature = "cookies")]
-pub use cookies::CookieJar;
-pub use error::{Failed, FetchError, Phase};
 use http::{Method, Request, Response, StatusCode, Uri};
-pub use pipeline::HttpConnection;
-pub use proxy::Proxy;
-pub(super) use reply::Reply;
-pub use switched::{Switched, SwitchedReader, SwitchedWriter};
-pub use timeouts::Timeouts;
 
 use self::dial::Dialer;
 use self::pool::Pool;
@@ -46,6 +36,18 @@ use self::redirect::{Next, Redirects};
 use self::request::{DRAIN, Miss, failed};
 use super::body::{Body, Kind};
 use super::limits::Limits;
+
+pub use auth::{basic_auth, bearer_auth};
+pub use builder::HttpClientBuilder;
+#[cfg(feature = "cookies")]
+pub use cookies::CookieJar;
+pub use error::{Failed, FetchError, Phase};
+pub use pipeline::HttpConnection;
+pub use proxy::Proxy;
+pub use switched::{Switched, SwitchedReader, SwitchedWriter};
+pub use timeouts::Timeouts;
+
+pub(super) use reply::Reply;
 
 /// A client of HTTP/1.1 and 1.0.
 ///

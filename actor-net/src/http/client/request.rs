@@ -10,6 +10,11 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
 use super::conn::{Conn, Head};
+#[cfg(feature = "compression")]
+use super::decode;
+use super::error::{Failed, FetchError};
+#[cfg(feature = "compression")]
+use super::exchange;
 use super::exchange::Exchange;
 use super::head::{Asked, Length};
 use super::origin::Origin;
@@ -17,14 +22,10 @@ use super::proxy::Route;
 use super::received::{Home, Received};
 use super::reply::Reply;
 use super::timeouts::{Clock, Timeouts};
+use super::{Inner, head, origin};
 use crate::http::body::Body;
 use crate::http::error::BadMessage;
 use crate::http::framing::BodyEnd;
-
-#[cfg(feature = "compression")]
-#[cfg(feature = "compression")]
-use super::error::{Failed, FetchError};
-use super::{Inner, decode, exchange, head, origin};
 
 pub(super) fn failed(error: FetchError) -> Failed {
     Failed {
@@ -259,7 +260,7 @@ impl Inner {
     }
 
     #[cfg(not(feature = "compression"))]
-    fn reply(&self, _: &Parts, _: &mut Response<()>, received: Received) -> Reply {
+    pub(super) fn reply(&self, _: &Parts, _: &mut Response<()>, received: Received) -> Reply {
         Reply::Plain(Box::new(received))
     }
 }
