@@ -1,6 +1,5 @@
 //! [`Channel`]: the socket of a dispatcher.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::mem;
@@ -13,15 +12,9 @@ use actor_io::{TcpListener, TcpStream, ToAddrs};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use super::map::Place;
+use super::output::{DEFAULT_OUTPUT, Output, OutputFull};
 use crate::closing::{self, Closed, Manner, recv, send};
 use crate::server::DEFAULT_LINGER;
-
-/// How many bytes may wait to be sent, unless [`Channel::set_output_limit`] says otherwise.
-///
-/// ```
-/// assert_eq!(actor_net::dispatcher::DEFAULT_OUTPUT, 64 * 1024);
-/// ```
-pub const DEFAULT_OUTPUT: usize = 64 * 1024;
 
 /// The socket of a [`Dispatcher`](super::Dispatcher), with what is still to be sent to it.
 ///
@@ -60,19 +53,6 @@ pub(super) enum Role {
     Listener,
     Connecting,
     Stream,
-}
-
-/// What is still to be sent.
-#[derive(Debug, Default)]
-struct Output {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
-impl Output {
-    fn rest(&self) -> &[u8] {
-        &self.bytes[self.sent..]
-    }
 }
 
 impl Channel {
@@ -677,40 +657,6 @@ impl fmt::Debug for Channel {
             .finish_non_exhaustive()
     }
 }
-
-/// There is no room for what was to be sent: the peer does not read.
-///
-/// ```
-/// use actor_net::dispatcher::OutputFull;
-///
-/// let error = OutputFull { wanted: 3, pending: 8, limit: 10 };
-/// assert_eq!(error.to_string(), "no room for 3 bytes: of at most 10, 8 are still to be sent");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OutputFull {
-    /// How many bytes were to be sent.
-    pub wanted: usize,
-    /// How many were pending.
-    pub pending: usize,
-    /// How many may be.
-    pub limit: usize,
-}
-
-impl fmt::Display for OutputFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let OutputFull {
-            wanted,
-            pending,
-            limit,
-        } = self;
-        write!(
-            f,
-            "no room for {wanted} bytes: of at most {limit}, {pending} are still to be sent"
-        )
-    }
-}
-
-impl Error for OutputFull {}
 
 fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the channel is closed")

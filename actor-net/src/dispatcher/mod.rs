@@ -27,15 +27,17 @@ mod accept;
 mod channel;
 mod chat;
 mod map;
+mod output;
 mod turn;
 
 use std::net::SocketAddr;
 
 use actor_core::{Actor, BoxError, Context};
 
-pub use channel::{Channel, DEFAULT_OUTPUT, OutputFull};
+pub use channel::Channel;
 pub use chat::{Chat, DEFAULT_MAX_PIECE, Framing, PieceTooLong, Terminator};
 pub use map::Map;
+pub use output::{DEFAULT_OUTPUT, OutputFull};
 
 /// An actor that is told what its socket is ready for: asyncore's `dispatcher`.
 ///
