@@ -13,16 +13,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actor_core::__private::{begin_operation, soon, worker};
+use actor_core::Timer;
 use actor_core::reactor::{Direction, Source};
-use actor_core::{Timer, time};
 use actor_io::{Split, TcpStream};
 use bytes::BytesMut;
 use parking_lot::Mutex;
+use rustix::net::SendFlags;
 
 use super::conn::Conn;
 use super::limits::Limits;
 use super::peer::Facts;
-use super::stream::{Parts, Stream};
+use super::stream::{Parts, Stream, send_some};
 use super::upgraded::{Decrypts, Encrypts, Halves};
 use crate::closing::{recv, send};
 use crate::tls::{
@@ -426,19 +427,7 @@ struct Sink<'a> {
 
 impl Write for Sink<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        let operation = |fd: BorrowedFd<'_>| send(fd, buf);
-        let sent = match self
-            .source
-            .try_io_stream(Direction::Write, buf.len(), operation)
-        {
-            // Only now is the clock of interest.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let deadline = time::now().checked_add(self.limits.write_time);
-                self.source
-                    .io_stream(Direction::Write, deadline, buf.len(), operation)
-            }
-            other => other,
-        };
+        let sent = send_some(self.source, buf, SendFlags::empty(), self.limits);
         if let Err(error) = &sent {
             self.failed = Some(error.kind());
         }

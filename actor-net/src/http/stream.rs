@@ -243,22 +243,31 @@ fn send(fd: BorrowedFd<'_>, bytes: &[u8], flags: SendFlags) -> io::Result<usize>
     Ok(rustix::net::send(fd, bytes, flags | SendFlags::NOSIGNAL)?)
 }
 
+/// Sends what there is room for, waiting for some as long as the limits allow.
+pub(super) fn send_some(
+    source: &Source,
+    bytes: &[u8],
+    flags: SendFlags,
+    limits: &Limits,
+) -> io::Result<usize> {
+    let operation = |fd: BorrowedFd<'_>| send(fd, bytes, flags);
+    match source.try_io_stream(Direction::Write, bytes.len(), operation) {
+        // Only now is the clock of interest.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let deadline = time::now().checked_add(limits.write_time);
+            source.io_stream(Direction::Write, deadline, bytes.len(), operation)
+        }
+        other => other,
+    }
+}
+
 fn send_all(source: &Source, mut bytes: &[u8], more: bool, limits: &Limits) -> io::Result<()> {
     let flags = match more {
         true => SendFlags::MORE,
         false => SendFlags::empty(),
     };
     while !bytes.is_empty() {
-        let operation = |fd: BorrowedFd<'_>| send(fd, bytes, flags);
-        let sent = match source.try_io_stream(Direction::Write, bytes.len(), operation) {
-            // Only now is the clock of interest.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let deadline = time::now().checked_add(limits.write_time);
-                source.io_stream(Direction::Write, deadline, bytes.len(), operation)
-            }
-            other => other,
-        };
-        match sent? {
+        match send_some(source, bytes, flags, limits)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             count => bytes = &bytes[count..],
         }
