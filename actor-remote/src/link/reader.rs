@@ -50,6 +50,8 @@ pub(crate) struct Reader {
     returns: Arc<dyn Returns>,
     limits: Limits,
     classes: Vec<Class>,
+    /// The same. With two numbers for one, what is kept of an object by numbers would grow with these.
+    class_names: HashSet<Class>,
     named: Vec<Object>,
     /// The names of these. With two numbers for one, an object would take twice as much.
     names: HashSet<Arc<str>>,
@@ -65,8 +67,9 @@ pub(crate) struct Reader {
 pub(crate) type Begin = Box<dyn FnOnce() -> bool + Send>;
 
 /// A class of messages that the other side has named.
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Class {
-    name: Box<str>,
+    name: Arc<str>,
     version: u32,
     schema: u64,
 }
@@ -79,8 +82,9 @@ struct Object {
     exposed: Option<Arc<Exposed>>,
     /// When it was looked up.
     changes: u64,
-    /// What takes a class, by the class's number.
-    classes: Vec<Option<Result<Arc<dyn Export>, Refusal>>>,
+    /// What takes a class, by the class's number, in the order of these: of those alone that it does take, since
+    /// numbers are the other side's to choose.
+    classes: Vec<(u32, Arc<dyn Export>)>,
     /// What it has taken, and not said yet that it takes again.
     owed: i64,
     ferry: Option<Arc<Ferry>>,
@@ -100,6 +104,7 @@ impl Reader {
             returns,
             limits: Limits::default(),
             classes: Vec::new(),
+            class_names: HashSet::new(),
             named: Vec::new(),
             names: HashSet::new(),
             handles: HashMap::new(),
@@ -314,11 +319,15 @@ impl Reader {
             .try_into()
             .map(u64::from_le_bytes)
             .map_err(|_| Malformed::Short)?;
-        self.classes.push(Class {
+        let class = Class {
             name,
             version,
             schema,
-        });
+        };
+        if !self.class_names.insert(class.clone()) {
+            return Err(Malformed::Again);
+        }
+        self.classes.push(class);
         Ok(())
     }
 
@@ -481,15 +490,14 @@ impl Reader {
         let Some(exposed) = &object.exposed else {
             return Ok(Err(Refusal::Unknown));
         };
-        let at = class as usize;
-        if let Some(Some(found)) = object.classes.get(at) {
-            return Ok(found.clone());
-        }
+        let place = match object.classes.binary_search_by_key(&class, |(of, _)| *of) {
+            Ok(place) => return Ok(Ok(object.classes[place].1.clone())),
+            Err(place) => place,
+        };
         let found = exposed.find(&known.name, known.version, known.schema);
-        if object.classes.len() <= at {
-            object.classes.resize_with(at + 1, || None);
+        if let Ok(export) = &found {
+            object.classes.insert(place, (class, export.clone()));
         }
-        object.classes[at] = Some(found.clone());
         Ok(found)
     }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use actor_core::remote::ClassName;
 use actor_core::{CallError, Message, Overflow, Refusal, block_on_thread};
 use actor_remote::handshake::Config;
-use actor_remote::wire::frame::{FIRST, HANDLES, Kind, LAST, MAX_FRAME, put_number, put_text};
+use actor_remote::wire::frame::{Body, FIRST, HANDLES, Kind, LAST, MAX_FRAME, put_number, put_text};
 use actor_remote::wire::record::{HEADER, MAX_PAYLOAD};
 use serde::{Deserialize, Serialize};
 
@@ -261,6 +261,54 @@ fn tables_are_bounded() {
         };
         assert!(hung_up, "after {number}");
         assert!(number > 65_536);
+    });
+}
+
+#[test]
+fn many_classes_do_not_make_objects_big() {
+    const CLASSES: u64 = 65_000;
+    const OBJECTS: u64 = 500;
+
+    alone(|| {
+        let pair = Pair::new();
+        for number in 0..OBJECTS {
+            let name = format!("o{number}");
+            pair.server
+                .expose(&name, &pair.logged.addr)
+                .protocol::<Log>();
+        }
+        let addr = pair.server.local_addr().unwrap();
+        let before = memory();
+        block_on_thread(move || {
+            let mut raw = Raw::begun(addr, attacker());
+            for first in (0..CLASSES).step_by(1000) {
+                let mut frames = Vec::new();
+                for number in first..first + 1000 {
+                    let mut bytes = body(&[number], &[]);
+                    put_text(&mut bytes, &format!("c{number}"));
+                    put_number(&mut bytes, 1);
+                    bytes.extend_from_slice(&0u64.to_le_bytes());
+                    frames.extend(frame(Kind::Class, 0, 0, &bytes));
+                }
+                raw.send(&frames);
+            }
+            raw.send(&class(CLASSES, ClassName::of::<Add>()));
+            for number in 0..OBJECTS {
+                raw.send(&object(number, &format!("o{number}")));
+                for (class, code) in [(CLASSES - 1, 17), (CLASSES, 0)] {
+                    let call = body(&[number + 1, 0, number << 1, class], &[0]);
+                    raw.send(&frame(Kind::Call, 0, 0, &call));
+                    let reply = raw.next(Kind::Reply);
+                    let mut reply = Body(&reply);
+                    assert_eq!(reply.number(), Ok(number + 1));
+                    assert_eq!(reply.byte(), Ok(code));
+                }
+            }
+            // A class that has a number gets no other.
+            assert!(raw.ends_the_link(&class(CLASSES + 1, ClassName::of::<Add>())));
+        });
+        let grown = memory().saturating_sub(before);
+        assert!(grown < GROWTH, "{grown} bytes more");
     });
 }
 
