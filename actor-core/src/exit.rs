@@ -304,7 +304,8 @@ pub(crate) struct Watchers {
 struct State {
     issued: u64,
     monitors: Vec<(u64, Party)>,
-    links: Vec<Party>,
+    /// By their identities: one may be linked with very many, of other processes above all.
+    links: BTreeMap<Pid, Party>,
     /// By their tickets, and so in the order in which they were asked for.
     deeds: BTreeMap<u64, Deed>,
 }
@@ -325,17 +326,15 @@ impl fmt::Debug for State {
 impl Watchers {
     fn add_link(&self, other: &Party) {
         let mut state = self.state.lock();
-        if state.links.iter().all(|link| link.pid() != other.pid()) {
-            state.links.push(other.clone());
-        }
+        state
+            .links
+            .entry(other.pid())
+            .or_insert_with(|| other.clone());
     }
 
     fn remove_link(&self, other: Pid) {
-        let removed = {
-            let mut state = self.state.lock();
-            let index = state.links.iter().position(|link| link.pid() == other);
-            index.map(|index| state.links.swap_remove(index))
-        };
+        let removed = self.state.lock().links.remove(&other);
+        // Not under the lock.
         drop(removed);
     }
 
@@ -364,7 +363,7 @@ impl State {
 /// Those who are told of one end.
 struct Told {
     monitors: Vec<(u64, Party)>,
-    links: Vec<Party>,
+    links: BTreeMap<Pid, Party>,
 }
 
 impl Told {
@@ -382,7 +381,7 @@ impl Told {
             ticket,
             life: 0,
         };
-        for link in self.links {
+        for link in self.links.into_values() {
             link.watchers().remove_link(party.pid());
             link.tell(exit(true, 0));
         }

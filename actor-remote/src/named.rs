@@ -76,7 +76,16 @@ impl Named {
         };
         let station = Watch::new(link, target.object(), None);
         let absent = Absent::known_as(self.pid, name.into(), Box::new(station));
-        self.state.lock().absent = Some((session, absent.clone()));
+        {
+            let mut state = self.state.lock();
+            match &state.absent {
+                // Somebody else has asked at the same time: whoever watches it watches that one.
+                Some((of, other)) if *of == session && other.reason().is_none() => {
+                    return (other.clone(), Some((link.clone(), target.object())));
+                }
+                _ => state.absent = Some((session, absent.clone())),
+            }
+        }
         self.peer
             .names()
             .watch(session, target.object(), self.this.clone());

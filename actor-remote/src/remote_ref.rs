@@ -201,7 +201,9 @@ impl<P: Protocol> RemoteRef<P> {
     pub fn link(&self) {
         let watched = self.watched();
         watched.owner.link();
-        watched.say(Kind::Link);
+        if let Some(own) = Pid::current() {
+            watched.say(Kind::Link, own);
+        }
     }
 
     /// Takes a [link](Self::link) back.
@@ -213,7 +215,9 @@ impl<P: Protocol> RemoteRef<P> {
     pub fn unlink(&self) {
         let watched = self.watched();
         watched.owner.unlink();
-        watched.say(Kind::Unlink);
+        if let Some(own) = Pid::current() {
+            watched.say(Kind::Unlink, own);
+        }
     }
 
     fn watched(&self) -> Watched {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use actor_core::remote::{Absent, Foreign, Station};
-use actor_core::{Exit, ExitReason};
+use actor_core::remote::{Absent, Foreign, Station, number_of};
+use actor_core::{Exit, ExitReason, Pid};
 
 use crate::link::{Import, Link, LinkOwner};
 use crate::named::Named;
@@ -11,6 +11,7 @@ use crate::standing::Standing;
 use crate::wire::frame::{Kind, put_number};
 
 /// One that is watched.
+#[derive(Clone)]
 pub(crate) struct Watched {
     pub(crate) owner: LinkOwner,
     /// What it is called on which link.
@@ -51,10 +52,14 @@ impl Watched {
         Watched { owner, there: None }
     }
 
-    /// Says something of it to its node.
-    pub(crate) fn say(&self, kind: Kind) {
+    /// Tells its node that `linker` is linked with it, or no longer.
+    pub(crate) fn say(&self, kind: Kind, linker: Pid) {
         if let Some((link, object)) = &self.there {
-            link.word(kind, |into| put_number(into, *object));
+            // Behind the end of an earlier life of the same one.
+            link.word_behind(kind, |into| {
+                put_number(into, *object);
+                put_number(into, number_of(linker));
+            });
         }
     }
 }

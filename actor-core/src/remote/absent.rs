@@ -65,7 +65,12 @@ impl Absent {
 
     /// Links a receiver of this process with it, which has asked for that.
     pub fn link_with(self: &Arc<Self>, owner: &Owner) {
-        exit::link(Party::Absent(self.clone()), owner.0.clone());
+        let own = Party::Absent(self.clone());
+        exit::link(own.clone(), owner.0.clone());
+        // It may have ended meanwhile, before it was linked.
+        if self.reason.get().is_some() {
+            exit::tell_all(&own);
+        }
     }
 
     /// Has it told of the end of a receiver of this process.

@@ -26,3 +26,9 @@ pub use crate::exit::Owner;
 pub fn fresh_pid() -> crate::Pid {
     crate::Pid::unused()
 }
+
+/// The number of an identity: for others to tell those apart that are of this process, and nothing that leads to
+/// one.
+pub fn number_of(pid: crate::Pid) -> u64 {
+    pid.0
+}

@@ -192,7 +192,7 @@ impl Arrivals {
             let id = u32::try_from(handle >> 2).map_err(|_| Malformed::Number)?;
             table.push(match handle & 3 {
                 OWN => {
-                    let import = link.imports.receive(id, || Import::new(link, id));
+                    let import = Import::receive(link, id);
                     Came::Foreign(import.ok_or(Malformed::TooMany)?)
                 }
                 YOURS => match link.exports.get(id) {

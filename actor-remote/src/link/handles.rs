@@ -27,6 +27,8 @@ struct ExportState {
     /// So that what is sent twice is one at the other end.
     ids: HashMap<Key, u32>,
     issued: u32,
+    /// The link has ended: nothing is kept for it any more.
+    over: bool,
 }
 
 /// What tells exports apart: whose mailbox it is, for which messages.
@@ -50,6 +52,10 @@ impl Exports {
             classes: classes.iter().map(|export| export.class().name).collect(),
         };
         let mut state = self.state.lock();
+        if state.over {
+            // What it is in goes nowhere.
+            return Some(state.issued);
+        }
         if let Some(&id) = state.ids.get(&key) {
             if let Some(exported) = state.by_id.get_mut(&id) {
                 exported.sent += 1;
@@ -105,7 +111,12 @@ impl Exports {
     }
 
     pub(super) fn clear(&self) {
-        let all = std::mem::take(&mut *self.state.lock());
+        let all = {
+            let mut state = self.state.lock();
+            state.over = true;
+            state.ids.clear();
+            std::mem::take(&mut state.by_id)
+        };
         drop(all);
     }
 

@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use actor_core::Pid;
 use actor_core::remote::{Absent, Foreign, Outbound, Unsent, fresh_pid};
+use actor_core::{ExitReason, Pid};
 
 use super::outbox::Target;
 use super::watch::Watch;
@@ -21,7 +21,7 @@ pub(crate) struct Import {
 }
 
 impl Import {
-    pub(super) fn new(link: &Arc<Link>, id: u32) -> Arc<Import> {
+    fn new(link: &Arc<Link>, id: u32) -> Arc<Import> {
         let target = Target::new(u64::from(id) << 1 | 1);
         link.outbox.add_handle(&target);
         Arc::new_cyclic(|this: &Weak<Import>| {
@@ -34,6 +34,16 @@ impl Import {
                 absent: Absent::known_as(fresh_pid(), name.into(), Box::new(station)),
             }
         })
+    }
+
+    /// One that has come over `link`; `None` if there is no room.
+    pub(super) fn receive(link: &Arc<Link>, id: u32) -> Option<Arc<Import>> {
+        let import = link.imports.receive(id, || Import::new(link, id))?;
+        // It has come too late to be among those that have ended with the link.
+        if link.has_ended() {
+            import.absent.end(ExitReason::NoConnection);
+        }
+        Some(import)
     }
 
     /// What its link calls it.

@@ -43,7 +43,7 @@ pub(crate) use self::spawn::{
     Arguments, KILL, NotSpawned, Order, Outcome, OwnedClass, STOP, Wanted,
 };
 pub(crate) use self::watch::Watch;
-use self::watch::Watched;
+use self::watch::Watching;
 pub(crate) use self::writer::write;
 use crate::error::LookupError;
 use crate::handshake::PeerId;
@@ -82,8 +82,8 @@ pub(crate) struct Link {
     exports: Exports,
     imports: Imports,
     requests: Requests,
-    /// What is watched here for the other side, by the number of the object.
-    watched: Mutex<HashMap<u64, Watched>>,
+    /// What is watched here for the other side.
+    watching: Watching,
     /// Handles that are watched here.
     kept: Mutex<HashMap<u32, Arc<Import>>>,
     /// Messages that the other side could not deliver.
@@ -114,7 +114,7 @@ impl Link {
             exports: Exports::default(),
             imports: Imports::default(),
             requests: Requests::default(),
-            watched: Mutex::default(),
+            watching: Watching::default(),
             kept: Mutex::default(),
             refused: AtomicU64::new(0),
             has_ended: AtomicBool::new(false),
@@ -253,8 +253,14 @@ impl Link {
 
     /// Keeps a handle while it is watched.
     fn keep(&self, import: Arc<Import>) {
-        let before = self.kept.lock().insert(import.id, import);
+        let id = import.id;
+        let before = self.kept.lock().insert(id, import);
         drop(before);
+        // Nobody would take it out again.
+        if self.has_ended() {
+            let late = self.kept.lock().remove(&id);
+            drop(late);
+        }
     }
 
     /// The other side could not deliver a message.
@@ -285,6 +291,11 @@ impl Link {
     /// Writes a frame about the link.
     pub(crate) fn word(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         self.outbox.word(kind, 0, write);
+    }
+
+    /// The same, behind all that has been sent until now.
+    pub(crate) fn word_behind(&self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        self.outbox.word_behind(kind, write);
     }
 
     /// Asks the other node itself, and waits for the answer.
@@ -318,13 +329,13 @@ impl Link {
         }
         self.has_ended.store(true, Ordering::Release);
         self.requests.end();
-        for (_, watched) in std::mem::take(&mut *self.watched.lock()) {
-            watched.end();
-        }
+        self.watching.end();
         for import in self.imports.all() {
             import.absent().end(ExitReason::NoConnection);
         }
-        drop(std::mem::take(&mut *self.kept.lock()));
+        let kept = std::mem::take(&mut *self.kept.lock());
+        // Not under the lock.
+        drop(kept);
         self.exports.clear();
         self.over.set();
     }

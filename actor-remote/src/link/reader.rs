@@ -23,7 +23,6 @@ use super::ends::{error_of, reason, refusal_code, refusal_of};
 use super::outbox::{MAX_NAMES, WINDOW, cost};
 use super::requests::Answered;
 use super::spawn::Order;
-use super::watch::Watched;
 use super::{Heartbeat, Link, LinkEnd, ReturnTo};
 use crate::exposure::{Exposed, Exposures};
 use crate::idempotent::{Begun, Memory, Repeated};
@@ -242,20 +241,16 @@ impl Reader {
             Kind::Monitor => {
                 let object = body.number()?;
                 body.end()?;
-                self.watch(object, false)
+                self.watch(object)
             }
-            Kind::Link => {
+            Kind::Link | Kind::Unlink => {
                 let object = body.number()?;
+                let linker = body.number()?;
                 body.end()?;
-                self.watch(object, true)
-            }
-            Kind::Unlink => {
-                let object = body.number()?;
-                body.end()?;
-                let watched = self.link.watched.lock().remove(&(object | LINKED));
-                if let Some(watched) = watched {
-                    watched.absent.unlink_from(&watched.owner);
+                if kind == Kind::Link {
+                    return self.link.link_for(object, linker);
                 }
+                self.link.unlink_for(object, linker);
                 Ok(())
             }
             Kind::Exit => self.exit(&mut body),
@@ -575,9 +570,7 @@ impl Reader {
         }
         if self.link.exports.get(id).is_none() {
             self.handles.remove(&id);
-            let number = u64::from(id) << 1 | 1;
-            let watched = self.link.watched.lock().remove(&number);
-            drop(watched);
+            self.link.forget_object(u64::from(id) << 1 | 1);
         }
         Ok(())
     }
@@ -599,30 +592,14 @@ impl Reader {
     }
 
     /// The other side wants to know of the end of something.
-    fn watch(&mut self, number: u64, linked: bool) -> Result<(), Malformed> {
-        let Some(subject) = self.subject(number)? else {
-            self.link.report(number, &ExitReason::Unreachable);
-            return Ok(());
-        };
-        let owner = subject.owner.clone();
-        let mut watched = Watched::new(&self.link, number, owner.clone());
-        let absent = watched.absent.clone();
-        if linked {
-            absent.link_with(&owner);
-            // One of a third node has to know as well.
-            subject.say(Kind::Link);
-        } else {
-            watched.begin();
-        }
-        let before = {
-            let mut all = self.link.watched.lock();
-            if all.len() >= 2 * MAX_NAMES as usize {
-                return Err(Malformed::TooMany);
+    fn watch(&mut self, number: u64) -> Result<(), Malformed> {
+        match self.subject(number)? {
+            Some(subject) => self.link.monitor_for(number, subject),
+            None => {
+                self.link.report(number, &ExitReason::Unreachable);
+                Ok(())
             }
-            all.insert(if linked { number | LINKED } else { number }, watched)
-        };
-        drop(before);
-        Ok(())
+        }
     }
 
     /// Something of the other side has ended that is watched here.
@@ -645,12 +622,10 @@ impl Reader {
     /// One of the other side has ended that is linked with something of this one.
     fn parted(&mut self, body: &mut Body<'_>) -> Result<(), Malformed> {
         let number = body.number()?;
+        let linker = body.number()?;
         let why = reason(body)?;
         body.end()?;
-        let watched = self.link.watched.lock().remove(&(number | LINKED));
-        if let Some(watched) = watched {
-            watched.absent.end(why);
-        }
+        self.link.parted(number, linker, why);
         Ok(())
     }
 
@@ -705,9 +680,6 @@ impl Reader {
         Ok(())
     }
 }
-
-/// Marks the number of an object that is linked, beside the same one that is monitored.
-const LINKED: u64 = 1 << 63;
 
 fn object<'a>(
     named: &'a mut [Object],

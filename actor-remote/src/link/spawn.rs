@@ -214,10 +214,7 @@ impl Ordered<'_> {
             })
         };
         let started = match read() {
-            Ok(Ok(id)) => link
-                .imports
-                .receive(id, || Import::new(link, id))
-                .ok_or(NotSpawned::TooMany),
+            Ok(Ok(id)) => Import::receive(link, id).ok_or(NotSpawned::TooMany),
             Ok(Err(why)) => Err(why),
             Err(malformed) => {
                 link.end(malformed.into());

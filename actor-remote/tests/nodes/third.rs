@@ -1,8 +1,8 @@
 //! References to objects of a third node, which the one in the middle passes on.
 
 use actor_core::{
-    Actor, Addr, CallError, Context, Exit, ExitReason, Handler, Message, Recipient, ReplyTo,
-    Tasklet,
+    Actor, Addr, CallError, Context, Exit, ExitReason, Handler, JoinHandle, Message, Recipient,
+    ReplyTo, Tasklet,
 };
 use actor_remote::{Config, Node, RemoteRef, protocol};
 use serde::{Deserialize, Serialize};
@@ -25,10 +25,16 @@ struct Answer(ReplyTo<String>, String);
 #[message(remote = "test.Watch", reply = String)]
 struct Watch(RemoteRef<Book>);
 
-protocol! { Using: Use, Write, Answer, Watch }
+/// To be linked with it, and perhaps to take that back, and to stay.
+#[derive(Message, Debug, Serialize, Deserialize)]
+#[message(remote = "test.Bind", reply = ())]
+struct Bind(RemoteRef<Book>, bool);
+
+protocol! { Using: Use, Write, Answer, Watch, Bind }
 
 /// Uses what it is given.
-struct User;
+#[derive(Default)]
+struct User(Vec<JoinHandle<()>>);
 
 impl Actor for User {}
 
@@ -72,6 +78,39 @@ impl Handler<Watch> for User {
     }
 }
 
+impl Handler<Bind> for User {
+    fn handle(&mut self, Bind(book, back): Bind, _: &mut Context<Self>) {
+        let bound = Tasklet::spawn(move || {
+            let _itself = Tasklet::current();
+            book.link();
+            if back {
+                book.unlink();
+            }
+            // It has come over there.
+            book.call_timeout(Note(0, String::new()), LONG).unwrap();
+            while Tasklet::receive_one().is_ok() {}
+        });
+        self.0.push(bound);
+    }
+}
+
+#[test]
+fn a_link_that_was_taken_back_is_none_two_links_away() {
+    program(|| {
+        for back in [true, false] {
+            let three = Three::new();
+            let watched = three.keeper.clone();
+            three.user.call(Bind(three.book.clone(), back)).unwrap();
+            until("it is linked", || watched.call(Notes).unwrap() == [0]);
+            three.middle.close();
+            let middle = three.first.peer("middle").unwrap();
+            assert!(middle.wait_disconnected(LONG));
+            // Who was linked is ended by the break, before this comes.
+            assert_eq!(watched.call(Add(0)).is_ok(), back);
+        }
+    });
+}
+
 /// A node in the middle, which is linked with two that are not linked with each other.
 struct Three {
     first: Node,
@@ -88,7 +127,8 @@ impl Three {
         let keeper = Addr::spawn(Keeper::default());
         first.expose("keeper", &keeper).protocol::<Book>();
         let last = Node::listen("127.0.0.1:0", Config::new("last")).unwrap();
-        last.expose("user", &Addr::spawn(User)).protocol::<Using>();
+        last.expose("user", &Addr::spawn(User::default()))
+            .protocol::<Using>();
         let middle = Node::start(Config::new("middle")).unwrap();
         let to = |node: &Node| middle.connect(node.local_addr().unwrap()).unwrap();
         let book = to(&first).lookup::<Book>("keeper").unwrap();

@@ -1,9 +1,12 @@
 //! Monitors and links over the border.
 
+use std::sync::Arc;
+
+use actor_core::sync::Event;
 use actor_core::{Addr, Exit, ExitReason, Tasklet};
 use actor_remote::RemoteRef;
 
-use crate::common::{Add, Book, Fail, Keeper, LONG, Pair, deaf, program};
+use crate::common::{Add, Book, Fail, Keeper, LONG, Pair, deaf, program, until};
 
 /// The next exit that the current tasklet is told of.
 fn exit() -> Exit {
@@ -116,6 +119,79 @@ fn linked_tasklets_end_together() {
         over_there.kill();
         here.wait_timeout(LONG).unwrap();
         assert!(here.join().is_err());
+    });
+}
+
+#[test]
+fn each_who_is_linked_with_one_is_for_itself() {
+    program(|| {
+        let pair = Pair::new();
+        let (over_there, _) = deaf();
+        pair.server
+            .expose("deaf", over_there.tasklet())
+            .message::<Add>();
+        let remote = pair.peer.unchecked::<Book>("deaf");
+        let keeper = lookup(&pair);
+        // Another is linked with it all the time, a first one twice, and one that ends in peace.
+        let go = Arc::new(Event::new());
+        let other = Tasklet::spawn({
+            let (remote, keeper, go) = (remote.clone(), keeper.clone(), go.clone());
+            move || {
+                remote.link();
+                keeper.call(Add(1)).unwrap();
+                go.wait();
+                panic!("enough");
+            }
+        });
+        let peaceful = |twice: bool| {
+            let (remote, keeper) = (remote.clone(), keeper.clone());
+            Tasklet::spawn(move || {
+                remote.link();
+                if twice {
+                    remote.link();
+                    remote.unlink();
+                }
+                keeper.call(Add(1)).unwrap();
+            })
+        };
+        peaceful(true).join().unwrap();
+        peaceful(false).join().unwrap();
+        while keeper.call(Add(0)).unwrap() < 3 {}
+        assert!(over_there.is_alive());
+        go.set();
+        over_there.wait_timeout(LONG).unwrap();
+        assert!(other.join().is_err());
+    });
+}
+
+#[test]
+fn who_has_taken_a_link_back_is_not_ended() {
+    program(|| {
+        let pair = Pair::new();
+        let (over_there, _) = deaf();
+        pair.server
+            .expose("deaf", over_there.tasklet())
+            .message::<Add>();
+        let remote = pair.peer.unchecked::<Book>("deaf");
+        let keeper = lookup(&pair);
+        let here = Tasklet::spawn({
+            let keeper = keeper.clone();
+            move || {
+                remote.link();
+                keeper.call(Add(1)).unwrap();
+                remote.unlink();
+                keeper.call(Add(1)).unwrap();
+                panic!("alone");
+            }
+        });
+        assert!(here.join().is_err());
+        // What it has left behind has come before this.
+        keeper.call(Add(1)).unwrap();
+        pair.peer.disconnect();
+        assert!(pair.peer.wait_disconnected(LONG));
+        until("the server notices", || pair.server.peers().is_empty());
+        assert!(over_there.is_alive());
+        over_there.kill();
     });
 }
 

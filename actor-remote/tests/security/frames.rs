@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use actor_core::remote::ClassName;
 use actor_core::{CallError, Message, Overflow, Refusal, block_on_thread};
 use actor_remote::handshake::Config;
-use actor_remote::wire::frame::{Body, FIRST, HANDLES, Kind, LAST, MAX_FRAME, put_number, put_text};
+use actor_remote::wire::frame::{
+    Body, FIRST, HANDLES, Kind, LAST, MAX_FRAME, put_number, put_text,
+};
 use actor_remote::wire::record::{HEADER, MAX_PAYLOAD};
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Add, Log, Logged, Pair, deaf, until};
+use crate::common::{Add, LONG, Log, Logged, Pair, deaf, until};
 use crate::raw::{ADD, ITEM, Raw, alone, body, class, frame, is_hung_up_on, object};
 
 /// What a call is told of a message that is not understood.
@@ -137,7 +139,7 @@ fn frames_that_are_not_for_now_end_the_link() {
             frame(Kind::Tell, 0, 0, &body(&[u64::MAX, ITEM], &[1])),
             frame(Kind::Monitor, 0, 0, &body(&[1 << 1], &[])),
             frame(Kind::Monitor, 0, 0, &body(&[9 << 1 | 1], &[])),
-            frame(Kind::Link, 0, 0, &body(&[9 << 1 | 1], &[])),
+            frame(Kind::Link, 0, 0, &body(&[0], &[])),
             frame(Kind::Release, 0, 0, &body(&[0, 1], &[])),
             frame(Kind::Release, 0, 0, &body(&[0, u64::MAX], &[])),
             frame(Kind::Credit, 0, 0, &body(&[0, u64::MAX], &[])),
@@ -309,6 +311,86 @@ fn many_classes_do_not_make_objects_big() {
         });
         let grown = memory().saturating_sub(before);
         assert!(grown < GROWTH, "{grown} bytes more");
+    });
+}
+
+#[test]
+fn what_is_asked_for_again_and_again_is_watched_once() {
+    alone(|| {
+        let pair = Pair::new();
+        let (deaf, _) = deaf();
+        pair.server.expose("deaf", deaf.tasklet()).message::<Add>();
+        let addr = pair.server.local_addr().unwrap();
+        let before = memory();
+        let raw = block_on_thread(move || {
+            let mut raw = Raw::introduced(addr, attacker());
+            raw.send(&object(1, "deaf"));
+            let asks = frame(Kind::Monitor, 0, 0, &body(&[1 << 1], &[])).repeat(1000);
+            for _ in 0..500 {
+                raw.send(&asks);
+            }
+            // One and the same is linked again and again, and not at all.
+            let mut links = frame(Kind::Link, 0, 0, &body(&[1 << 1, 7], &[]));
+            links.extend(frame(Kind::Unlink, 0, 0, &body(&[1 << 1, 7], &[])));
+            links.extend(frame(Kind::Parted, 0, 0, &body(&[1 << 1, 8], &[0, 0])));
+            let links = links.repeat(1000);
+            for _ in 0..100 {
+                raw.send(&links);
+            }
+            raw.ping();
+            raw
+        });
+        let grown = memory().saturating_sub(before);
+        assert!(grown < GROWTH, "{grown} bytes more");
+        deaf.kill();
+        let mut told = 0;
+        block_on_thread(move || {
+            let mut raw = raw;
+            assert_eq!(raw.next(Kind::Exit), [1 << 1, 3, 0]);
+            raw.ping();
+            while raw.take(Kind::Exit).is_some() {
+                told += 1;
+            }
+            assert_eq!(told, 0, "the end was told once");
+        });
+    });
+}
+
+#[test]
+fn more_than_may_be_linked_ends_the_link() {
+    alone(|| {
+        let pair = Pair::new();
+        let (deaf, _) = deaf();
+        pair.server.expose("deaf", deaf.tasklet()).message::<Add>();
+        let addr = pair.server.local_addr().unwrap();
+        let before = memory();
+        block_on_thread(move || {
+            let mut raw = Raw::introduced(addr, attacker());
+            raw.send(&object(1, "deaf"));
+            raw.send(&frame(Kind::Monitor, 0, 0, &body(&[1 << 1], &[])));
+            let mut linker = 0;
+            let hung_up = loop {
+                let mut frames = Vec::new();
+                for _ in 0..1000 {
+                    frames.extend(frame(Kind::Link, 0, 0, &body(&[1 << 1, linker], &[])));
+                    linker += 1;
+                }
+                if !raw.try_send(&frames) {
+                    break true;
+                }
+                if linker > 100_000 {
+                    break is_hung_up_on(&mut raw.stream);
+                }
+            };
+            assert!(hung_up, "after {linker}");
+            assert!(linker > 65_536);
+        });
+        // What stands for one of them is some hundred bytes, on both sides of what links them.
+        let grown = memory().saturating_sub(before);
+        assert!(grown < 2 * GROWTH, "{grown} bytes more");
+        // The break ends who is linked.
+        deaf.wait_timeout(LONG).unwrap();
+        assert_eq!(pair.log.call(Add(1)), Ok(1));
     });
 }
 

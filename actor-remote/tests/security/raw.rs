@@ -161,8 +161,8 @@ impl Raw {
     /// The next frame of the kind, of whatever comes.
     pub(crate) fn next(&mut self, wanted: Kind) -> Vec<u8> {
         loop {
-            if let Some(at) = self.frames.iter().position(|(kind, _)| *kind == wanted) {
-                return self.frames.remove(at).1;
+            if let Some(body) = self.take(wanted) {
+                return body;
             }
             let mut header = [0; HEADER];
             self.stream.read_exact(&mut header).expect("another record");
@@ -175,6 +175,12 @@ impl Raw {
                 self.frames.push((head.kind, body.to_vec()));
             }
         }
+    }
+
+    /// One of the kind, if it has come.
+    pub(crate) fn take(&mut self, wanted: Kind) -> Option<Vec<u8>> {
+        let at = self.frames.iter().position(|(kind, _)| *kind == wanted)?;
+        Some(self.frames.remove(at).1)
     }
 
     /// Whether the other side answers, so that all before was taken.
