@@ -18,6 +18,9 @@ pub enum LinkEnd {
     Silent,
     /// The other node does not read the answers to what it says.
     Stalled,
+    /// The connection has ended, and nobody had closed the link: the other process has ended, or something between
+    /// the two has.
+    Cut,
     /// The connection has failed.
     Failed(io::ErrorKind),
     /// What came makes no sense: another program, a faulty proxy, or an attack.
@@ -32,6 +35,7 @@ impl fmt::Display for LinkEnd {
             LinkEnd::Closed => f.write_str("was closed"),
             LinkEnd::Silent => f.write_str("has been silent for too long"),
             LinkEnd::Stalled => f.write_str("was not read from for too long"),
+            LinkEnd::Cut => f.write_str("was cut off"),
             LinkEnd::Failed(kind) => write!(f, "has failed: {kind}"),
             LinkEnd::Corrupt(what) => write!(f, "brought what makes no sense: {what}"),
             LinkEnd::Replaced => f.write_str("was replaced by another"),

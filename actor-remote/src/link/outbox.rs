@@ -564,6 +564,11 @@ impl Outbox {
         true
     }
 
+    /// Whether this side has closed it.
+    pub(super) fn is_closing(&self) -> bool {
+        self.state.lock().closing
+    }
+
     /// Why it has ended, if it has.
     pub(super) fn ended(&self) -> Option<LinkEnd> {
         self.state.lock().end.clone()

@@ -174,7 +174,9 @@ impl Reader {
                 buffer.resize(length, 0);
             }
             match from.read(&mut buffer[end..]) {
-                Ok(0) => return LinkEnd::Closed,
+                // In order only if one of the two has said so, and the other has perhaps answered by this.
+                Ok(0) if self.link.outbox.is_closing() => return LinkEnd::Closed,
+                Ok(0) => return LinkEnd::Cut,
                 Ok(count) => {
                     silence.is_broken();
                     end += count;
