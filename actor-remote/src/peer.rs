@@ -2,18 +2,19 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use actor_core::remote::{Unsent, Wait};
 use actor_core::sync::Event;
 use actor_core::time;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::config::WhileDown;
 use crate::link::{Link, LinkEnd};
 use crate::named::Names;
+use crate::wire::frame::{Kind, put_number};
 
 /// How long the reader of a link that has ended may take until it notices.
 const QUIET: Duration = Duration::from_secs(2);
@@ -22,14 +23,61 @@ const QUIET: Duration = Duration::from_secs(2);
 pub(crate) struct Peer {
     name: Box<str>,
     link: RwLock<Option<Arc<Link>>>,
+    /// Why the last one has ended. Changed with `link`, under its lock.
+    last_end: Mutex<Option<LinkEnd>>,
     names: Arc<Names>,
     /// Set while there is a link: changed with that, under its lock.
     up: Event,
     while_down: WhileDown,
-    /// Whether a tasklet sees to it that there is a link.
-    kept: AtomicBool,
-    /// Held while one link takes the place of another.
-    pub(crate) adopting: actor_core::sync::Mutex<()>,
+    /// Which tasklet sees to it that there is a link; 0 if none does.
+    kept: AtomicU64,
+    /// The last link that was taken into use. Held while another takes its place.
+    adopting: actor_core::sync::Mutex<Weak<Link>>,
+    /// Held by the one attempt of this node at a time to take another link into use.
+    proposing: actor_core::sync::Mutex<()>,
+    /// Which link that is, and with which process. Changed while `adopting` is held, or to take it back.
+    proposed: Mutex<Option<(u64, u128)>>,
+}
+
+/// A moment of this process: each is later than those before.
+///
+/// A link that is to be taken into use says at which moment this was wanted, or agreed to. So of two that both want
+/// one at the same time, and of links that have ended for one of the two and not yet for the other, each side can tell
+/// which the other means.
+fn moment() -> u64 {
+    static MOMENTS: AtomicU64 = AtomicU64::new(1);
+    MOMENTS.fetch_add(1, Ordering::Relaxed)
+}
+
+/// A link that the other side has been asked to take into use. Dropped before it has agreed, the link ends.
+pub(crate) struct Proposal<'a> {
+    peer: &'a Peer,
+    link: Arc<Link>,
+}
+
+impl Proposal<'_> {
+    /// Waits no longer; whether the link was taken into use.
+    pub(crate) fn settle(self) -> bool {
+        !self.take_back()
+    }
+
+    fn take_back(&self) -> bool {
+        let session = self.link.session;
+        let is_open = {
+            let mut proposed = self.peer.proposed.lock();
+            proposed.take_if(|(of, _)| *of == session).is_some()
+        };
+        if is_open {
+            self.link.end(LinkEnd::Cut);
+        }
+        is_open
+    }
+}
+
+impl Drop for Proposal<'_> {
+    fn drop(&mut self) {
+        self.take_back();
+    }
 }
 
 impl Peer {
@@ -37,11 +85,14 @@ impl Peer {
         Arc::new(Peer {
             name: name.into(),
             link: RwLock::new(None),
+            last_end: Mutex::default(),
             names: Arc::default(),
             up: Event::new(),
             while_down,
-            kept: AtomicBool::new(false),
-            adopting: actor_core::sync::Mutex::new(()),
+            kept: AtomicU64::new(0),
+            adopting: actor_core::sync::Mutex::new(Weak::new()),
+            proposing: actor_core::sync::Mutex::new(()),
+            proposed: Mutex::default(),
         })
     }
 
@@ -53,18 +104,26 @@ impl Peer {
         &self.names
     }
 
-    /// From now on the caller sees to it that there is a link; `false` if somebody does already.
-    pub(crate) fn keep(&self) -> bool {
-        !self.kept.swap(true, Ordering::AcqRel)
+    /// From now on the caller sees to it that there is a link, as this number; `None` if somebody does already.
+    pub(crate) fn keep(&self) -> Option<u64> {
+        let keeper = moment();
+        self.kept
+            .compare_exchange(0, keeper, Ordering::AcqRel, Ordering::Acquire)
+            .ok()
+            .map(|_| keeper)
+    }
+
+    pub(crate) fn is_kept_by(&self, keeper: u64) -> bool {
+        self.kept.load(Ordering::Acquire) == keeper
     }
 
     pub(crate) fn is_kept(&self) -> bool {
-        self.kept.load(Ordering::Acquire)
+        self.kept.load(Ordering::Acquire) != 0
     }
 
     /// No more links are to be made.
     pub(crate) fn leave(&self) {
-        self.kept.store(false, Ordering::Release);
+        self.kept.store(0, Ordering::Release);
     }
 
     /// The link to it, if there is one that lasts.
@@ -119,24 +178,89 @@ impl Peer {
         }
     }
 
-    /// Takes `link` into use, unless there is a better one.
-    pub(crate) fn adopt(&self, link: &Arc<Link>, is_mine_smaller: bool) -> bool {
+    /// The right to take another link into use, for one of this node's attempts at a time.
+    pub(crate) fn one_attempt(&self) -> actor_core::sync::MutexGuard<'_, ()> {
+        self.proposing.lock()
+    }
+
+    /// Asks the other side to take `link` into use, which this one has made; `None` if there is one already.
+    pub(crate) fn propose(&self, link: &Arc<Link>) -> Option<Proposal<'_>> {
         let _one_at_a_time = self.adopting.lock();
-        let old = self.link();
-        if let Some(old) = &old {
-            if old.peer.incarnation == link.peer.incarnation
-                && !is_better(old, link, is_mine_smaller)
-            {
-                return false;
-            }
-            // All of the old one ends before anything of the new one begins.
+        if let Some(present) = self.link()
+            && present.peer.incarnation == link.peer.incarnation
+        {
+            return None;
+        }
+        *self.proposed.lock() = Some((link.session, link.peer.incarnation));
+        let now = moment();
+        link.word(Kind::Begin, |into| put_number(into, now));
+        Some(Proposal {
+            peer: self,
+            link: link.clone(),
+        })
+    }
+
+    /// The other side has taken `link` into use, which this one has made, at this moment of its own: this side does so
+    /// as well. `false` if it does not want to any more.
+    pub(crate) fn agreed(&self, link: &Arc<Link>, theirs: u64) -> bool {
+        let mut last = self.adopting.lock();
+        let is_proposed = {
+            let mut proposed = self.proposed.lock();
+            proposed.take_if(|(of, _)| *of == link.session).is_some()
+        };
+        if is_proposed {
+            link.begins(theirs);
+            self.adopt(&mut last, link);
+        }
+        is_proposed
+    }
+
+    /// The other side has made `link`, and wants to take it into use since this moment of its own: both do, unless there
+    /// is a better one.
+    pub(crate) fn agree(&self, link: &Arc<Link>, theirs: u64, is_mine_smaller: bool) -> bool {
+        let mut last = self.adopting.lock();
+        // It wants another one only while it has none. If that was before it took the present one into use, it will
+        // find that.
+        if let Some(present) = self.link()
+            && present.peer.incarnation == link.peer.incarnation
+            && present.begun() >= theirs
+        {
+            return false;
+        }
+        // Both want one at the same time: that of the smaller one is taken.
+        let proposed = *self.proposed.lock();
+        if is_mine_smaller
+            && proposed.is_some_and(|(_, incarnation)| incarnation == link.peer.incarnation)
+        {
+            return false;
+        }
+        link.begins(theirs);
+        // The first word of all, which says that it is in use.
+        let now = moment();
+        link.word(Kind::Begin, |into| put_number(into, now));
+        self.adopt(&mut last, link);
+        true
+    }
+
+    /// Takes `link` into use, in the place of the last one.
+    fn adopt(&self, last: &mut Weak<Link>, link: &Arc<Link>) {
+        // All of the old one ends before anything of the new one begins. It may have ended, and still be read.
+        if let Some(old) = last.upgrade() {
             self.set(None);
             old.end(LinkEnd::Replaced);
             old.wait_quiet(QUIET);
+            *self.last_end.lock() = old.ended();
             self.names.disconnected(old.session);
         }
+        *last = Arc::downgrade(link);
         self.set(Some(link.clone()));
-        true
+    }
+
+    /// Why the last link that has ended has.
+    pub(crate) fn last_end(&self) -> Option<LinkEnd> {
+        let present = self.link.read();
+        let present = present.as_ref().and_then(|link| link.ended());
+        present.or_else(|| self.last_end.lock().clone())
     }
 
     fn set(&self, link: Option<Arc<Link>>) {
@@ -157,23 +281,13 @@ impl Peer {
             let mut present = self.link.write();
             let lost = present.take_if(|present| Arc::ptr_eq(present, link));
             if lost.is_some() {
+                *self.last_end.lock() = link.ended();
                 self.up.clear();
             }
             lost
         };
         drop(lost);
         self.names.disconnected(link.session);
-    }
-}
-
-/// Whether a second link between the same two processes takes the place of the first. Both sides decide alike.
-fn is_better(old: &Link, new: &Link, is_mine_smaller: bool) -> bool {
-    if old.initiated == new.initiated {
-        // The initiator does not begin a second one while it has one: so its first is dead for it.
-        !new.initiated
-    } else {
-        // Both have connected: that of the smaller one stays.
-        new.initiated == is_mine_smaller
     }
 }
 

@@ -77,6 +77,8 @@ pub(crate) struct Link {
     pub(crate) initiated: bool,
     /// Different for each link of the process.
     pub(crate) session: u64,
+    /// At which moment of its own the other side has taken it into use, or wanted to.
+    begun: AtomicU64,
     settings: LinkSettings,
     outbox: Outbox,
     exports: Exports,
@@ -109,6 +111,7 @@ impl Link {
             peer,
             initiated,
             session: SESSIONS.fetch_add(1, Ordering::Relaxed),
+            begun: AtomicU64::new(0),
             settings,
             outbox: Outbox::new(settings.bounds),
             exports: Exports::default(),
@@ -136,6 +139,22 @@ impl Link {
     /// Waits for its end.
     pub(crate) fn over(&self) -> &Event {
         &self.over
+    }
+
+    /// The other side takes it into use, or wants to, at this moment of its own.
+    pub(crate) fn begins(&self, theirs: u64) {
+        // Under a lock of the peer's.
+        self.begun.store(theirs, Ordering::Relaxed);
+    }
+
+    /// When that was.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Nothing more comes of it.
+    pub(crate) fn is_quiet(&self) {
+        self.quiet.set();
     }
 
     /// Waits until nothing more comes of it, once it has ended.

@@ -58,12 +58,12 @@ pub(crate) struct Reader {
     chunks: Chunks,
     /// Goodbye has come.
     parted: bool,
-    /// What is to be done when the initiator takes the link into use; whether it may.
+    /// What is to be done when the other side takes the link into use, or wants to.
     begin: Option<Begin>,
 }
 
-/// Takes a link into use; `false` if it is not to be.
-pub(crate) type Begin = Box<dyn FnOnce() -> bool + Send>;
+/// Takes a link into use, since a moment of the other side's; `false` if it is not to be.
+pub(crate) type Begin = Box<dyn FnOnce(u64) -> bool + Send>;
 
 /// A class of messages that the other side has named.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -93,8 +93,8 @@ struct Object {
 const FIRST_BUFFER: usize = 16 * 1024;
 
 impl Reader {
-    /// If there is a `begin`, it is for the initiator to say when the link is taken into use.
-    pub(crate) fn new(link: Arc<Link>, local: Local, begin: Option<Begin>) -> Reader {
+    /// `begin` is done when the link is taken into use.
+    pub(crate) fn new(link: Arc<Link>, local: Local, begin: Begin) -> Reader {
         let returns = Arc::new(ReturnTo(link.clone()));
         let max = link.settings.max_message;
         Reader {
@@ -109,7 +109,7 @@ impl Reader {
             handles: HashMap::new(),
             chunks: Chunks::new(max),
             parted: false,
-            begin,
+            begin: Some(begin),
         }
     }
 
@@ -118,7 +118,6 @@ impl Reader {
     pub(crate) fn run(mut self, from: &mut dyn Read, open: Open, rest: &[u8]) {
         let why = self.read(from, open, rest);
         self.link.end(why);
-        self.link.quiet.set();
     }
 
     fn read(&mut self, from: &mut dyn Read, mut open: Open, rest: &[u8]) -> LinkEnd {
@@ -202,7 +201,9 @@ impl Reader {
     fn record(&mut self, mut frames: &[u8]) -> Result<(), Malformed> {
         while !frames.is_empty() {
             let (head, body) = Head::take(&mut frames)?;
-            if head.kind == Kind::Chunk {
+            if self.begin.is_some() {
+                self.before_use(head.kind, Body(body))?;
+            } else if head.kind == Kind::Chunk {
                 if let Some((kind, flags, whole)) = self.chunks.add(head, body)? {
                     self.frame(kind, flags, &whole)?;
                 }
@@ -213,18 +214,31 @@ impl Reader {
         Ok(())
     }
 
+    /// What comes before the link is in use: hardly anything may.
+    fn before_use(&mut self, kind: Kind, mut body: Body<'_>) -> Result<(), Malformed> {
+        match kind {
+            Kind::Begin => {}
+            // It does not want to, or takes its time.
+            Kind::Goodbye if self.link.initiated => {
+                self.parted = true;
+                return body.end();
+            }
+            Kind::Ping if self.link.initiated => return body.end(),
+            _ => return Err(Malformed::OutOfTurn),
+        }
+        let moment = body.number()?;
+        body.end()?;
+        let is_taken = self.begin.take().is_some_and(|begin| begin(moment));
+        if !is_taken {
+            // Nothing comes any more that is listened to.
+            self.begin = Some(Box::new(|_| false));
+            self.link.close();
+        }
+        Ok(())
+    }
+
     fn frame(&mut self, kind: Kind, flags: u8, body: &[u8]) -> Result<(), Malformed> {
         let mut body = Body(body);
-        if let Some(begin) = self.begin.take() {
-            // Nothing comes before it.
-            if kind != Kind::Begin {
-                return Err(Malformed::OutOfTurn);
-            }
-            if !begin() {
-                self.parted = true;
-            }
-            return body.end();
-        }
         match kind {
             Kind::Tell => self.message(&mut body, flags, false),
             Kind::Call => self.message(&mut body, flags, true),

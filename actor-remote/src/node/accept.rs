@@ -54,18 +54,22 @@ fn accept(inner: &Arc<Inner>, stream: TcpStream) {
         }
     };
     let link = established.link.clone();
-    let name = link.peer.name.clone();
+    let peer = inner.peer(&link.peer.name);
     let begin = {
-        let inner = inner.clone();
-        Box::new(move || {
-            let peer = inner.peer(&link.peer.name);
+        let (inner, peer) = (inner.clone(), peer.clone());
+        Box::new(move |moment| {
             let is_smaller = inner.is_smaller(&link);
-            !inner.is_closed() && peer.adopt(&link, is_smaller)
+            let is_taken = !inner.is_closed() && peer.agree(&link, moment, is_smaller);
+            if is_taken && inner.is_closed() {
+                // Whoever has closed the node has perhaps not seen it.
+                link.close();
+            }
+            is_taken
         })
     };
-    established.run(inner, Some(begin));
+    established.run(inner, &peer, begin);
     // Those who come and go are not to add up.
-    inner.forget(&name);
+    inner.forget(&peer);
 }
 
 /// Connections in their handshake: so many at a time.

@@ -23,6 +23,7 @@ use crate::handshake::Auth;
 use crate::handshake::{self, Agreed, Initiator, MAX_MESSAGE, Nonce, Refused, Responder, Step};
 use crate::link::{Begin, Link, LinkEnd, Local, Reader, write};
 use crate::offers::Offers;
+use crate::peer::Peer;
 
 /// How much stack a link's reader has: what it decodes is nested.
 pub(super) const STACK: usize = 1 << 20;
@@ -201,15 +202,22 @@ impl Established {
         })
     }
 
-    /// Starts the tasklet that writes, and reads in the caller's until the link ends.
-    pub(super) fn run(self, inner: &Arc<Inner>, begin: Option<Begin>) {
+    /// Starts the tasklet that writes, and reads in the caller's until the link ends. `begin` is done when the other side
+    /// takes it into use, or wants to.
+    pub(super) fn run(self, inner: &Arc<Inner>, peer: &Peer, begin: Begin) {
         let Established {
             stream,
             agreed,
             rest,
             link,
         } = self;
-        let peer = inner.peer(&link.peer.name);
+        // However this ends, by a kill as well, the link ends with it.
+        let mut ends = Ends {
+            link: link.clone(),
+            offers: inner.offers.clone(),
+            orphan_after: inner.config.orphan_after,
+            closer: None,
+        };
         let halves = || {
             let closer = stream.tcp().try_clone()?;
             let again = stream.tcp().try_clone()?;
@@ -220,19 +228,14 @@ impl Established {
             Ok(halves) => halves,
             Err(error) => {
                 link.end(error.into());
+                drop(ends);
                 peer.lost(&link);
                 return;
             }
         };
         let seal = agreed.seal();
         let open = agreed.open();
-        // However this ends, by a kill as well, the link ends with it.
-        let ends = Ends {
-            link: link.clone(),
-            offers: inner.offers.clone(),
-            orphan_after: inner.config.orphan_after,
-            closer,
-        };
+        ends.closer = Some(closer);
         let writer = {
             let link = link.clone();
             Tasklet::builder()
@@ -250,7 +253,7 @@ impl Established {
         };
         if let Err(error) = writer {
             tracing::warn!(%error, peer = %link.peer.name, "a link cannot be written to");
-            link.end(LinkEnd::Closed);
+            link.end(LinkEnd::Failed(io::ErrorKind::OutOfMemory));
         }
         let local = Local {
             exposures: inner.exposures.clone(),
@@ -268,14 +271,17 @@ struct Ends {
     link: Arc<Link>,
     offers: Arc<Offers>,
     orphan_after: Duration,
-    closer: TcpStream,
+    closer: Option<TcpStream>,
 }
 
 impl Drop for Ends {
     fn drop(&mut self) {
-        self.link.end(LinkEnd::Closed);
+        self.link.end(LinkEnd::Cut);
         // The other tasklet may wait in it.
-        drop(self.closer.shutdown(Shutdown::Both));
+        if let Some(closer) = &self.closer {
+            drop(closer.shutdown(Shutdown::Both));
+        }
+        self.link.is_quiet();
         self.offers.lost(&self.link, self.orphan_after);
     }
 }

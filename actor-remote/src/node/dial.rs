@@ -1,9 +1,11 @@
 //! Connections that this node makes, and makes again.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use actor_core::sync::Event;
 use actor_core::{Tasklet, time};
 use actor_io::ToAddrs;
 use actor_net::Connector;
@@ -11,9 +13,9 @@ use actor_net::Connector;
 use super::Inner;
 use super::connection::{Established, STACK, Side, agree};
 use crate::error::ConnectError;
-use crate::handshake::Nonce;
+use crate::handshake::{Nonce, Refused};
+use crate::link::LinkEnd;
 use crate::peer::Peer;
-use crate::wire::frame::Kind;
 
 /// After how long a link counts as one that holds, so that the next attempt comes at once again.
 const HOLDS: Duration = Duration::from_secs(10);
@@ -25,44 +27,38 @@ pub(super) fn connect(
     name: Option<&str>,
 ) -> Result<Arc<Peer>, ConnectError> {
     let addrs = addr.to_addrs().map_err(ConnectError::Io)?;
-    let (peer, established) = establish(inner, &addrs, name, name)?;
+    let peer = establish(inner, &addrs, name, name)?;
     // Who it is has been proved, and it is to be the same one after a break.
-    if peer.keep() {
+    if let Some(keeper) = peer.keep() {
         let weak = Arc::downgrade(inner);
         let kept = peer.clone();
         let name = name.map(str::to_owned);
         let spawned = Tasklet::builder()
-            .name(format!("link to {}", peer.name()))
-            .stack_size(STACK)
+            .name(format!("connects to {}", peer.name()))
             .daemon(true)
-            .spawn(move || keep(&weak, &kept, &addrs, name.as_deref(), established));
+            .spawn(move || {
+                keep(&weak, &kept, keeper, &addrs, name.as_deref());
+                if let Some(inner) = weak.upgrade() {
+                    inner.forget(&kept);
+                }
+            });
         if let Err(error) = spawned {
             peer.leave();
-            return Err(ConnectError::Io(std::io::Error::other(error)));
-        }
-    } else if let Some(established) = established {
-        // Another tasklet connects to it already: this link is one more of its.
-        let inner = inner.clone();
-        let spawned = Tasklet::builder()
-            .name(format!("link to {}", peer.name()))
-            .stack_size(STACK)
-            .daemon(true)
-            .spawn(move || established.run(&inner, None));
-        if let Err(error) = spawned {
-            return Err(ConnectError::Io(std::io::Error::other(error)));
+            return Err(ConnectError::Io(io::Error::other(error)));
         }
     }
     Ok(peer)
 }
 
-/// One attempt, to reach `expected`; `name` is what its certificate is for, if the user has said so. The peer may
-/// have a link already; then there is no other.
+/// One attempt, to reach `expected`; `name` is what its certificate is for, if the user has said so. When this comes
+/// back, both sides have one link in use: this one, or another that was there before, or that the other side has made at
+/// the same time.
 fn establish(
     inner: &Arc<Inner>,
     addrs: &[SocketAddr],
     expected: Option<&str>,
     name: Option<&str>,
-) -> Result<(Arc<Peer>, Option<Established>), ConnectError> {
+) -> Result<Arc<Peer>, ConnectError> {
     if inner.is_closed() {
         return Err(ConnectError::Closed);
     }
@@ -73,62 +69,112 @@ fn establish(
     let side = Side::Initiator { expected, name };
     let (stream, agreed, rest) = agree(inner, stream, side)?;
     let established = Established::new(inner, stream, agreed, rest)?;
-    let link = established.link.clone();
-    let peer = inner.peer(&link.peer.name);
+    let peer = inner.peer(&established.link.peer.name);
     if inner.is_closed() {
         return Err(ConnectError::Closed);
     }
-    // First: what is sent from now on comes behind it.
-    link.word(Kind::Begin, |_| {});
-    if peer.adopt(&link, inner.is_smaller(&link)) {
-        Ok((peer, Some(established)))
-    } else {
-        Ok((peer, None))
+    if let Err(why) = take_into_use(inner, &peer, established) {
+        inner.forget(&peer);
+        return Err(why);
+    }
+    Ok(peer)
+}
+
+/// Has both sides take a link into use, unless there is one, or comes one.
+fn take_into_use(
+    inner: &Arc<Inner>,
+    peer: &Arc<Peer>,
+    established: Established,
+) -> Result<(), ConnectError> {
+    let link = established.link.clone();
+    let one_attempt = peer.one_attempt();
+    let Some(proposal) = peer.propose(&link) else {
+        return Ok(());
+    };
+    let settled = Arc::new(Event::new());
+    let begin = {
+        let (inner, peer, link) = (inner.clone(), peer.clone(), link.clone());
+        let settled = settled.clone();
+        Box::new(move |moment| {
+            let is_taken = peer.agreed(&link, moment);
+            settled.set();
+            if is_taken && inner.is_closed() {
+                // Whoever has closed the node has perhaps not seen it.
+                link.close();
+            }
+            is_taken
+        })
+    };
+    let spawned = Tasklet::builder()
+        .name(format!("link to {}", peer.name()))
+        .stack_size(STACK)
+        .daemon(true)
+        .spawn({
+            let (inner, peer, settled) = (inner.clone(), peer.clone(), settled.clone());
+            move || {
+                established.run(&inner, &peer, begin);
+                settled.set();
+                inner.forget(&peer);
+            }
+        });
+    if let Err(error) = spawned {
+        return Err(ConnectError::Io(io::Error::other(error)));
+    }
+    let limit = inner.config.handshake;
+    let is_late = settled.wait_timeout(limit).is_err();
+    if proposal.settle() {
+        return Ok(());
+    }
+    drop(one_attempt);
+    if inner.is_closed() {
+        return Err(ConnectError::Closed);
+    }
+    match link.ended() {
+        // The other side has said so, since it has made one itself: that is on its way, or there.
+        Some(LinkEnd::Closed) => {}
+        _ if peer.link().is_some() => {}
+        _ if is_late => return Err(ConnectError::Timeout),
+        _ => return Err(ConnectError::Refused(Refused::Ended)),
+    }
+    match peer.wait_up(time::now().checked_add(limit)) {
+        Some(_) => Ok(()),
+        None => Err(ConnectError::Refused(Refused::Ended)),
     }
 }
 
-/// Runs the link, and makes another when it has ended.
+/// Makes another link when one has ended.
 fn keep(
     weak: &Weak<Inner>,
     peer: &Arc<Peer>,
+    keeper: u64,
     addrs: &[SocketAddr],
     name: Option<&str>,
-    mut established: Option<Established>,
 ) {
     let mut pause = None;
     loop {
         let Some(inner) = weak.upgrade() else { return };
         let began = time::now();
-        match established.take() {
-            Some(established) => established.run(&inner, None),
-            // The other side has connected: as long as that holds there is nothing to do.
-            None => {
-                if let Some(link) = peer.link() {
-                    link.over().wait();
-                }
-            }
+        if let Some(link) = peer.link() {
+            link.over().wait();
         }
         if time::now() - began >= HOLDS {
             pause = None;
         }
         loop {
-            if inner.is_closed() || !peer.is_kept() {
+            if inner.is_closed() || !peer.is_kept_by(keeper) {
                 return;
             }
             let wait = pause.unwrap_or(inner.config.first_pause);
             pause = Some((wait * 2).min(inner.config.longest_pause));
             // The closing of the node ends the pause.
-            if inner.closing.wait_timeout(part_of(wait)).is_ok() || !peer.is_kept() {
+            if inner.closing.wait_timeout(part_of(wait)).is_ok() || !peer.is_kept_by(keeper) {
                 return;
             }
             if peer.link().is_some() {
                 break;
             }
             match establish(&inner, addrs, Some(peer.name()), name) {
-                Ok((_, made)) => {
-                    established = made;
-                    break;
-                }
+                Ok(_) => break,
                 Err(error) => {
                     tracing::debug!(peer = %peer.name(), %error, "no link yet");
                 }

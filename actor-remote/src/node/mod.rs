@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::error::{ConnectError, LookupError, NodeError, RemoteSpawnError};
 use crate::exposure::{Exposure, Exposures, withdraw};
 use crate::handshake;
-use crate::link::{Link, refusal_of};
+use crate::link::{Link, LinkEnd, refusal_of};
 use crate::offers::{Guest, Offer, Offers};
 use crate::peer::Peer;
 use crate::protocol::Protocol;
@@ -249,7 +249,7 @@ impl Node {
     fn connect_as(&self, addr: impl ToAddrs, name: Option<&str>) -> Result<PeerRef, ConnectError> {
         let peer = dial::connect(&self.inner, addr, name)?;
         Ok(PeerRef {
-            inner: self.inner.clone(),
+            node: self.inner.clone(),
             peer,
         })
     }
@@ -258,7 +258,7 @@ impl Node {
     pub fn peer(&self, name: &str) -> Option<PeerRef> {
         let peer = self.inner.peers.lock().get(name).cloned()?;
         Some(PeerRef {
-            inner: self.inner.clone(),
+            node: self.inner.clone(),
             peer,
         })
     }
@@ -270,7 +270,7 @@ impl Node {
             .into_iter()
             .filter(|peer| peer.link().is_some())
             .map(|peer| PeerRef {
-                inner: self.inner.clone(),
+                node: self.inner.clone(),
                 peer,
             })
             .collect()
@@ -316,19 +316,20 @@ impl Inner {
             return peer.clone();
         }
         let peer = Peer::new(name, self.config.while_down);
+        if peers.len() == peers.capacity() {
+            peers.retain(|_, peer| !is_left(peer, 1));
+        }
         peers.insert(name.into(), peer.clone());
         peer
     }
 
-    /// Forgets a node that there is no link with, and that nobody refers to.
-    fn forget(&self, name: &str) {
+    /// Forgets a node that there is no link with, if nobody refers to it but the caller. What two callers find of each
+    /// other at the same moment goes with the next one that is entered.
+    fn forget(&self, peer: &Arc<Peer>) {
         let mut peers = self.peers.lock();
-        // Whoever has it has it from here, or from somebody who has it.
-        if let Some(peer) = peers.get(name)
-            && Arc::strong_count(peer) == 1
-            && peer.link().is_none()
-        {
-            peers.remove(name);
+        let own = |known: &Arc<Peer>| Arc::ptr_eq(known, peer) && is_left(known, 2);
+        if peers.get(peer.name()).is_some_and(own) {
+            peers.remove(peer.name());
         }
     }
 
@@ -361,6 +362,12 @@ impl Inner {
     }
 }
 
+/// Whether there is no link with it, and no more than so many refer to it. Whoever does has it from the node, or from
+/// somebody who has it, so this lasts as long as the node's own are locked.
+fn is_left(peer: &Arc<Peer>, references: usize) -> bool {
+    Arc::strong_count(peer) <= references && peer.link().is_none() && !peer.is_kept()
+}
+
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
@@ -373,7 +380,8 @@ impl fmt::Debug for Node {
 /// Another node, as one of this process knows it.
 #[derive(Clone)]
 pub struct PeerRef {
-    inner: Arc<Inner>,
+    /// Who has it has the node: without that nobody would connect again.
+    node: Arc<Inner>,
     peer: Arc<Peer>,
 }
 
@@ -405,6 +413,14 @@ impl PeerRef {
             Some(link) => link.over().wait_timeout(limit).is_ok(),
             None => true,
         }
+    }
+
+    /// Why the last link to it that has ended has; `None` if none has yet.
+    ///
+    /// Only [`LinkEnd::Closed`] is an end in order. What ends otherwise has broken: what was under way at that moment
+    /// may have arrived or not.
+    pub fn last_end(&self) -> Option<LinkEnd> {
+        self.peer.last_end()
     }
 
     /// The object that it exposes as `name`, for the messages of the protocol `P`.
@@ -486,11 +502,16 @@ impl PeerRef {
 
     /// Ends the link, and does not connect again.
     pub fn disconnect(&self) {
-        self.inner.peers.lock().remove(self.peer.name());
         self.peer.leave();
         if let Some(link) = self.peer.link() {
             link.close();
         }
+    }
+}
+
+impl Drop for PeerRef {
+    fn drop(&mut self) {
+        self.node.forget(&self.peer);
     }
 }
 

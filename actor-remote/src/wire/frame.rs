@@ -64,7 +64,7 @@ pub enum Kind {
     Parted = 21,
     /// Whoever made a call waits no longer.
     Cancel = 22,
-    /// The initiator takes the link into use; the first frame of all.
+    /// The first frame of each side: the initiator wants to take the link into use, and the other does.
     Begin = 23,
     /// A spawned actor is to end.
     Stop = 24,

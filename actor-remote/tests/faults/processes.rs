@@ -72,9 +72,10 @@ fn a_process_that_is_stopped_for_too_long() {
         for n in 0..100 {
             log.send(Item(n, String::new())).unwrap();
         }
+        // It is heard for the last time after this.
+        let stopped = Instant::now();
         assert_eq!(log.call(Add(1)), Ok(1));
         agent.signal("-STOP");
-        let stopped = Instant::now();
         let mut sent = 100;
         log.monitor();
         // What is sent in between is taken by the system, and perhaps by the process when it goes on.

@@ -2,6 +2,7 @@
 
 extern crate actor_core as concurrence;
 
+mod at_once;
 mod calls;
 mod children;
 mod common;

@@ -127,8 +127,11 @@ fn frames_that_are_not_for_now_end_the_link() {
         assert!(raw.ends_the_link(&frame(Kind::Ping, 0, 0, &[])));
         let raw = Raw::agreed(addr, attacker());
         assert!(raw.ends_the_link(&object(0, "log")));
+        let raw = Raw::agreed(addr, attacker());
+        assert!(raw.ends_the_link(&frame(Kind::Chunk, FIRST, 0, &body(&[100, 1, 0], &[1]))));
         for fatal in [
             frame(Kind::Begin, 0, 0, &[]),
+            frame(Kind::Begin, 0, 0, &body(&[2], &[])),
             // Answers to nothing.
             frame(Kind::Found, 0, 0, &body(&[77], &[0])),
             frame(Kind::Spawned, 0, 0, &body(&[77], &[0])),

@@ -4,6 +4,7 @@ extern crate actor_core as concurrence;
 
 #[path = "../faults/common.rs"]
 mod common;
+mod ends;
 mod frames;
 mod handshakes;
 mod raw;

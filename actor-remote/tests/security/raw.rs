@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actor_core::remote::ClassName;
 use actor_remote::handshake::{Config, Initiator, Nonce, Step};
@@ -104,7 +105,11 @@ impl Raw {
     /// One that has taken the link into use.
     pub(crate) fn begun(addr: SocketAddr, config: Config) -> Raw {
         let mut raw = Raw::agreed(addr, config);
-        raw.send(&frame(Kind::Begin, 0, 0, &[]));
+        // Each of them is later than those before.
+        static MOMENTS: AtomicU64 = AtomicU64::new(1);
+        let now = MOMENTS.fetch_add(1, Ordering::Relaxed);
+        raw.send(&frame(Kind::Begin, 0, 0, &body(&[now], &[])));
+        raw.next(Kind::Begin);
         raw
     }
 

@@ -1,0 +1,70 @@
+//! Ends of links: in order, and not.
+
+use actor_core::{CallError, Tasklet, block_on_thread};
+use actor_remote::LinkEnd;
+use actor_remote::handshake::Config;
+use actor_remote::wire::frame::Kind;
+
+use crate::common::{Add, LONG, Log, Pair, until};
+use crate::raw::{Raw, alone, frame};
+
+#[test]
+fn a_connection_that_ends_without_a_goodbye_has_broken() {
+    alone(|| {
+        let pair = Pair::new();
+        let addr = pair.server.local_addr().unwrap();
+        for says_goodbye in [false, true] {
+            let mut raw = block_on_thread(move || {
+                let mut raw = Raw::begun(addr, Config::new("leaves", 1));
+                raw.ping();
+                raw
+            });
+            let peer = pair.server.peer("leaves").unwrap();
+            let call = Tasklet::spawn({
+                let there = peer.unchecked::<Log>("there");
+                move || there.call(Add(1))
+            });
+            block_on_thread(move || {
+                raw.next(Kind::Call);
+                if says_goodbye {
+                    raw.send(&frame(Kind::Goodbye, 0, 0, &[]));
+                }
+            });
+            assert!(peer.wait_disconnected(LONG));
+            let end = peer.last_end();
+            if says_goodbye {
+                assert!(matches!(end, Some(LinkEnd::Closed)), "{end:?}");
+            } else {
+                assert!(matches!(end, Some(LinkEnd::Cut)), "{end:?}");
+            }
+            // It was read over there.
+            let outcome = call.join().unwrap();
+            let maybe_executed = true;
+            assert_eq!(outcome, Err(CallError::Disconnected { maybe_executed }));
+        }
+    });
+}
+
+#[test]
+fn both_sides_of_a_link_that_is_closed_know_that_it_was() {
+    alone(|| {
+        let pair = Pair::new();
+        let mut known = None;
+        until("the server has the link", || {
+            known = pair.server.peer("client");
+            known.is_some()
+        });
+        let at_server = known.unwrap();
+        assert!(pair.peer.last_end().is_none());
+        pair.server.close();
+        for peer in [&pair.peer, &at_server] {
+            assert!(peer.wait_disconnected(LONG));
+            let end = peer.last_end();
+            assert!(
+                matches!(end, Some(LinkEnd::Closed)),
+                "{end:?} of {}",
+                peer.name()
+            );
+        }
+    });
+}
