@@ -62,3 +62,9 @@ pub use server::{
     ServerBuilder, ServerHandle,
 };
 pub use telnet::{TelnetCodec, TelnetFilter, TelnetReader, TelnetStream, TelnetWriter};
+
+/// For the other crates of the framework. Not part of the interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::server::throttle::Throttle;
+}

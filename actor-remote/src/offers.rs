@@ -264,9 +264,11 @@ impl Offers {
         };
         let kind = self.kinds.lock().get(&name).cloned();
         let Some(kind) = kind else {
+            link.refuses(&name, Refusal::Unknown);
             return link.tell_outcome(request, Outcome::Unknown);
         };
         if let Some(why) = classes.iter().find_map(|class| kind.lacks(class)) {
+            link.refuses(&name, why);
             return link.tell_outcome(request, Outcome::Refused(why));
         }
         let Some(starting) = self.guests.enter(link, request, number) else {

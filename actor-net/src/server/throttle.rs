@@ -9,13 +9,14 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lets one event a second through, with the number of those before it.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle {
+pub struct Throttle {
     last: Option<Instant>,
     untold: u64,
 }
 
 impl Throttle {
-    pub(crate) const fn new() -> Self {
+    /// Nothing has happened yet.
+    pub const fn new() -> Self {
         Throttle {
             last: None,
             untold: 0,
@@ -23,7 +24,7 @@ impl Throttle {
     }
 
     /// Counts an event; gives how many there have been since the last line if the next is due.
-    pub(crate) fn count(&mut self) -> Option<u64> {
+    pub fn count(&mut self) -> Option<u64> {
         self.untold += 1;
         let now = time::now();
         if self

@@ -26,6 +26,7 @@ use std::time::Duration;
 use actor_core::remote::{Encodable, Outbound, Returns, Unsent, within};
 use actor_core::sync::Event;
 use actor_core::{CallError, ExitReason, Refusal};
+use actor_net::__private::Throttle;
 use parking_lot::Mutex;
 
 use self::border::{Departures, unencodable};
@@ -90,10 +91,20 @@ pub(crate) struct Link {
     kept: Mutex<HashMap<u32, Arc<Import>>>,
     /// Messages that the other side could not deliver.
     refused: AtomicU64,
+    /// Lines of the log about these, and about what this side has refused.
+    log: Mutex<Log>,
     has_ended: AtomicBool,
     over: Event,
     /// Nothing of what has come over it is being delivered any more.
     quiet: Event,
+}
+
+/// Lines of the log that another node can have written, a second each at most.
+#[derive(Debug, Default)]
+struct Log {
+    by_them: Throttle,
+    by_us: Throttle,
+    panics: Throttle,
 }
 
 thread_local! {
@@ -120,6 +131,7 @@ impl Link {
             watching: Watching::default(),
             kept: Mutex::default(),
             refused: AtomicU64::new(0),
+            log: Mutex::default(),
             has_ended: AtomicBool::new(false),
             over: Event::new(),
             quiet: Event::new(),
@@ -285,15 +297,27 @@ impl Link {
     /// The other side could not deliver a message.
     fn was_refused(&self, object: u64, why: Option<Refusal>) {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        match why {
-            Some(why) => tracing::warn!(
-                peer = %self.peer.name, object, %why,
-                "a message was refused by the other node"
-            ),
-            None => tracing::debug!(
-                peer = %self.peer.name, object,
-                "a message came to one who had ended"
-            ),
+        let peer = &self.peer.name;
+        let Some(why) = why else {
+            tracing::debug!(%peer, object, "a message came to one who had ended");
+            return;
+        };
+        if let Some(count) = self.log.lock().by_them.count() {
+            tracing::warn!(%peer, object, %why, count, "messages are refused by the other node");
+        }
+    }
+
+    /// This side has refused something of the other's. What it was about may be a text of that.
+    pub(crate) fn refuses(&self, what: &dyn fmt::Debug, why: Refusal) {
+        if let Some(count) = self.log.lock().by_us.count() {
+            tracing::warn!(peer = %self.peer.name, ?what, %why, count, "what another node says is refused");
+        }
+    }
+
+    /// A panic of what reads its messages.
+    fn panicked(&self, class: &str, panic: &dyn fmt::Display) {
+        if let Some(count) = self.log.lock().panics.count() {
+            tracing::warn!(peer = %self.peer.name, class, %panic, count, "decoding has panicked");
         }
     }
 

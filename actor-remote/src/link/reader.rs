@@ -435,7 +435,7 @@ impl Reader {
                 };
                 // A `Deserialize` that panics concerns its message alone.
                 catch_panic(deliver).unwrap_or_else(|panic| {
-                    tracing::warn!(%panic, class = export.class().name, "decoding a message has panicked");
+                    self.link.panicked(export.class().name, &panic);
                     let why = Refusal::Undecodable;
                     if let Some((id, returns)) = &asker {
                         returns.answer(*id, Err(CallError::Refused(why)));
@@ -446,6 +446,9 @@ impl Reader {
         };
         // What came with the message and is not in it is given back.
         drop(arrivals);
+        if let Err(Undelivered::Refused(why)) = &outcome {
+            self.refuses(number, class, *why);
+        }
         let refused = match outcome {
             Ok(Delivered::Done) => None,
             Ok(Delivered::Full(wait)) => return self.ferry(number, wait, cost),
@@ -458,6 +461,17 @@ impl Reader {
         }
         self.owe(number, cost);
         Ok(())
+    }
+
+    /// A message was refused: a line for the log.
+    #[cold]
+    fn refuses(&self, number: u64, class: u32, why: Refusal) {
+        let object = usize::try_from(number >> 1).ok();
+        let name = object
+            .filter(|_| number & 1 == 0)
+            .and_then(|at| self.named.get(at)?.name.as_deref());
+        let class = self.classes.get(class as usize).map(|class| &*class.name);
+        self.link.refuses(&(name, class), why);
     }
 
     /// What takes messages of a class that go to an object.
@@ -572,7 +586,7 @@ impl Reader {
         };
         let answered = catch_panic(|| within(&arrivals, || reply.answer(outcome)));
         if let Err(panic) = answered {
-            tracing::warn!(%panic, "decoding an answer has panicked");
+            self.link.panicked("an answer", &panic);
         }
         Ok(())
     }
@@ -683,6 +697,9 @@ impl Reader {
             }
         }
         body.end()?;
+        if let Some((class, why)) = &refused {
+            self.link.refuses(&(name, class), *why);
+        }
         self.link.outbox.word(Kind::Found, 0, |into| {
             put_number(into, u64::from(request));
             match &refused {

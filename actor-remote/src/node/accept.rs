@@ -1,7 +1,9 @@
 //! Connections that others make.
 
-use std::collections::VecDeque;
-use std::net::Shutdown;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, Shutdown};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::connection::{Established, STACK, Side, agree};
 use super::{Inner, Node};
-use crate::error::NodeError;
+use crate::error::{ConnectError, NodeError};
 use crate::handshake::Auth;
 
 pub(super) fn listen(node: &Node, addr: impl ToAddrs) -> Result<(), NodeError> {
@@ -36,9 +38,9 @@ pub(super) fn listen(node: &Node, addr: impl ToAddrs) -> Result<(), NodeError> {
 }
 
 fn accept(inner: &Arc<Inner>, stream: TcpStream) {
-    let Some(place) = inner.half_open.enter(&stream) else {
-        inner.refused.fetch_add(1, Ordering::Relaxed);
-        return;
+    let place = match inner.half_open.enter(&stream) {
+        Ok(place) => place,
+        Err(error) => return refuse(inner, &ConnectError::Io(error)),
     };
     let agreed = agree(inner, stream, Side::Responder);
     drop(place);
@@ -46,12 +48,7 @@ fn accept(inner: &Arc<Inner>, stream: TcpStream) {
         agreed.and_then(|(stream, agreed, rest)| Established::new(inner, stream, agreed, rest));
     let established = match established {
         Ok(established) => established,
-        Err(error) => {
-            inner.refused.fetch_add(1, Ordering::Relaxed);
-            // A counter for whoever looks; a line for each would be the attacker's to write.
-            tracing::debug!(node = %inner.config.name, %error, "a connection was refused");
-            return;
-        }
+        Err(error) => return refuse(inner, &error),
     };
     let link = established.link.clone();
     let peer = inner.peer(&link.peer.name);
@@ -72,6 +69,17 @@ fn accept(inner: &Arc<Inner>, stream: TcpStream) {
     inner.forget(&peer);
 }
 
+/// Counts a connection that is refused. Of all in a second one is told of in a line: one for each would be the attacker's
+/// to write.
+fn refuse(inner: &Inner, why: &ConnectError) {
+    inner.refused.fetch_add(1, Ordering::Relaxed);
+    let node = &inner.config.name;
+    tracing::debug!(%node, %why, "a connection is refused");
+    if let Some(count) = inner.refusals.lock().count() {
+        tracing::warn!(%node, %why, count, "connections are refused");
+    }
+}
+
 /// Connections in their handshake: so many at a time.
 #[derive(Debug)]
 pub(super) struct HalfOpen {
@@ -82,7 +90,14 @@ pub(super) struct HalfOpen {
 #[derive(Debug, Default)]
 struct State {
     issued: u64,
-    open: VecDeque<(u64, TcpStream)>,
+    open: VecDeque<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    ticket: u64,
+    source: IpAddr,
+    stream: TcpStream,
 }
 
 /// The place of one of them.
@@ -99,25 +114,32 @@ impl HalfOpen {
         }
     }
 
-    /// Takes one in. If there are too many, the oldest is hung up on.
-    fn enter(&self, stream: &TcpStream) -> Option<Place<'_>> {
-        let stream = stream.try_clone().ok()?;
+    /// Takes one in. If there are too many, one is hung up on: of those that come from where most do, the oldest. So who
+    /// floods a node from one place drives out his own.
+    fn enter(&self, stream: &TcpStream) -> io::Result<Place<'_>> {
+        let source = source(stream.peer_addr()?.ip());
+        let stream = stream.try_clone()?;
         let (ticket, dropped) = {
             let mut state = self.state.lock();
             let dropped = if state.open.len() >= self.max {
-                state.open.pop_front()
+                let sources = state.open.iter().map(|open| open.source);
+                crowded(sources).and_then(|place| state.open.remove(place))
             } else {
                 None
             };
             state.issued += 1;
             let ticket = state.issued;
-            state.open.push_back((ticket, stream));
+            state.open.push_back(Open {
+                ticket,
+                source,
+                stream,
+            });
             (ticket, dropped)
         };
-        if let Some((_, oldest)) = dropped {
-            drop(oldest.shutdown(Shutdown::Both));
+        if let Some(dropped) = dropped {
+            drop(dropped.stream.shutdown(Shutdown::Both));
         }
-        Some(Place {
+        Ok(Place {
             half_open: self,
             ticket,
         })
@@ -130,9 +152,66 @@ impl Drop for Place<'_> {
         let own = state
             .open
             .iter()
-            .position(|(ticket, _)| *ticket == self.ticket);
-        let stream = own.and_then(|own| state.open.remove(own));
+            .position(|open| open.ticket == self.ticket);
+        let open = own.and_then(|own| state.open.remove(own));
         drop(state);
-        drop(stream);
+        drop(open);
+    }
+}
+
+/// Where a connection comes from: of IPv6, what somebody is given as a whole.
+fn source(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
+        ip => ip,
+    }
+}
+
+/// The place of the first of the source that has the most, the earlier of two that have as many.
+fn crowded(sources: impl Iterator<Item = IpAddr>) -> Option<usize> {
+    let mut of = HashMap::new();
+    for (place, source) in sources.enumerate() {
+        let (_, count) = of.entry(source).or_insert((place, 0_usize));
+        *count += 1;
+    }
+    of.into_values()
+        .max_by_key(|&(first, count)| (count, Reverse(first)))
+        .map(|(first, _)| first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(sources: &[&str]) -> Option<usize> {
+        let sources = sources
+            .iter()
+            .map(|ip| source(ip.parse().expect("an address")));
+        crowded(sources)
+    }
+
+    #[test]
+    fn whoever_crowds_a_node_makes_room() {
+        assert_eq!(place(&[]), None);
+        assert_eq!(place(&["10.0.0.1"]), Some(0));
+        assert_eq!(place(&["10.0.0.1", "10.0.0.2", "10.0.0.2"]), Some(1));
+        assert_eq!(
+            place(&["10.0.0.1", "10.0.0.2"]),
+            Some(0),
+            "the oldest of all"
+        );
+    }
+
+    #[test]
+    fn addresses_of_one_network_are_one_source() {
+        assert_eq!(
+            place(&["10.0.0.1", "2001:db8::1", "2001:db8::2:1"]),
+            Some(1)
+        );
+        assert_eq!(
+            place(&["10.0.0.1", "2001:db8::1", "2001:db8:0:1::1"]),
+            Some(0)
+        );
+        assert_eq!(place(&["10.0.0.1", "10.0.0.2", "::ffff:10.0.0.2"]), Some(1));
     }
 }

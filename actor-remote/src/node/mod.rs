@@ -15,6 +15,7 @@ use std::time::Duration;
 use actor_core::remote::Abroad;
 use actor_core::{BoxError, Receiver};
 use actor_io::ToAddrs;
+use actor_net::__private::Throttle;
 use actor_net::ServerHandle;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -90,6 +91,7 @@ struct Inner {
     server: Mutex<Option<ServerHandle>>,
     half_open: HalfOpen,
     refused: AtomicU64,
+    refusals: Mutex<Throttle>,
     closed: AtomicBool,
     closing: actor_core::sync::Event,
 }
@@ -118,6 +120,7 @@ impl Node {
                 server: Mutex::new(None),
                 half_open,
                 refused: AtomicU64::new(0),
+                refusals: Mutex::default(),
                 closed: AtomicBool::new(false),
                 closing: actor_core::sync::Event::new(),
             }),
@@ -288,7 +291,8 @@ impl Node {
             .lookup(object)
     }
 
-    /// How many connections have been refused, or dropped, during their handshake.
+    /// How many connections have been refused, or dropped, during their handshake. The log has a line a second of them
+    /// at most.
     pub fn refused(&self) -> u64 {
         self.inner.refused.load(Ordering::Relaxed)
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use actor_core::{Actor, Addr, Context, Handler, Message, Recipient, Tasklet};
+use actor_core::{Actor, Addr, Context, Handler, Message, Recipient, Refusal, SendError, Tasklet};
 use actor_remote::protocol;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Add, Item, Logged, Pair, config, program, until};
+use crate::common::{Add, Item, LONG, Logged, Pair, config, program, until};
 
 /// Close to the longest message that is taken.
 const LARGE: usize = (1 << 20) - 100;
@@ -181,14 +181,40 @@ impl Handler<Hand> for Collect {
 
 #[test]
 fn the_longest_message_and_one_that_is_longer() {
+    const MAX: usize = 300_000;
+
     program(|| {
         let pair = Pair::with(
-            config("server").max_message(300_000),
-            config("client").max_message(400_000),
+            config("server").max_message(MAX),
+            config("client").max_message(MAX),
         );
-        let fits = 300_000 - 10;
-        pair.log.send(Item(1, "x".repeat(fits))).unwrap();
+        // The number, and the mark and the length of the text.
+        let before = 1 + 5;
+        pair.log.send(Item(1, "x".repeat(MAX - before))).unwrap();
+        let too_big = "x".repeat(MAX - before + 1);
+        match pair.log.send(Item(2, too_big)) {
+            Err(SendError::Refused(Item(2, text), Refusal::TooBig)) => {
+                assert_eq!(text.len(), MAX - before + 1, "it comes back");
+            }
+            other => panic!("{:?}", other.map_err(|error| error.to_string())),
+        }
         assert_eq!(pair.log.call(Add(1)), Ok(1));
         assert_eq!(*pair.logged.seen.lock(), [1]);
+        assert_eq!(pair.peer.refused(), 0);
+    });
+}
+
+#[test]
+fn a_message_that_is_longer_than_the_other_side_takes_ends_the_link() {
+    program(|| {
+        let pair = Pair::with(
+            config("server").max_message(100_000),
+            config("client").max_message(1 << 20),
+        );
+        // The other side's limit is not known here: what it claims is refused there before it has come.
+        pair.log.send(Item(1, "x".repeat(1 << 19))).unwrap();
+        assert!(pair.peer.wait_disconnected(LONG));
+        until("there is a link again", || pair.log.call(Add(1)).is_ok());
+        assert!(pair.logged.seen.lock().is_empty());
     });
 }

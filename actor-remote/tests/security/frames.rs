@@ -4,8 +4,11 @@ use std::io::Write;
 use std::net::SocketAddr;
 
 use actor_core::remote::ClassName;
-use actor_core::{CallError, Message, Overflow, Refusal, block_on_thread};
+use actor_core::{
+    Addr, CallError, Message, Overflow, Recipient, Refusal, SendError, block_on_thread,
+};
 use actor_remote::handshake::Config;
+use actor_remote::protocol;
 use actor_remote::wire::frame::{
     Body, FIRST, HANDLES, Kind, LAST, MAX_FRAME, put_number, put_text,
 };
@@ -13,21 +16,12 @@ use actor_remote::wire::record::{HEADER, MAX_PAYLOAD};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Add, LONG, Log, Logged, Pair, deaf, until};
-use crate::raw::{ADD, ITEM, Raw, alone, body, class, frame, is_hung_up_on, object};
+use crate::raw::{
+    ADD, GROWTH, ITEM, Raw, alone, body, class, frame, is_hung_up_on, memory, object,
+};
 
 /// What a call is told of a message that is not understood.
 const UNDECODABLE: u8 = 16 + 3;
-
-/// How much more memory the process has than it had, at most, for a peer that claims a lot.
-const GROWTH: usize = 64 << 20;
-
-/// How much memory the process has.
-fn memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
-    kilobytes.unwrap().parse::<usize>().unwrap() * 1024
-}
 
 fn attacker() -> Config {
     Config::new("attacker", 1)
@@ -246,26 +240,110 @@ fn records_that_are_too_long_or_changed() {
     });
 }
 
+/// Sends what `make` makes of one number after the other until the other side hangs up; how many that were.
+fn flood(raw: &mut Raw, first: u64, make: impl Fn(u64) -> Vec<u8>) -> u64 {
+    let mut number = first;
+    while number < 80_000 {
+        let frames: Vec<u8> = (number..number + 1000).flat_map(&make).collect();
+        number += 1000;
+        if !raw.try_send(&frames) {
+            return number;
+        }
+    }
+    assert!(is_hung_up_on(&mut raw.stream), "after {number}");
+    number
+}
+
 #[test]
 fn tables_are_bounded() {
     attack(|addr| {
         let mut raw = Raw::introduced(addr, attacker());
-        let mut number = 1;
-        let hung_up = loop {
-            let mut frames = Vec::new();
-            for _ in 0..1000 {
-                frames.extend(object(number, &format!("n{number}")));
-                number += 1;
+        let objects = flood(&mut raw, 1, |number| object(number, &format!("n{number}")));
+        assert!(objects > 65_536, "{objects}");
+        let mut raw = Raw::introduced(addr, attacker());
+        let classes = flood(&mut raw, 2, |number| {
+            let mut bytes = body(&[number], &[]);
+            put_text(&mut bytes, &format!("c{number}"));
+            put_number(&mut bytes, 1);
+            bytes.extend_from_slice(&0u64.to_le_bytes());
+            frame(Kind::Class, 0, 0, &bytes)
+        });
+        assert!(classes > 65_536, "{classes}");
+    });
+}
+
+/// To be kept.
+#[derive(Message, Debug, Serialize, Deserialize)]
+#[message(remote = "faults.Keep")]
+struct Keep(Recipient<Add>);
+
+protocol! { Keeping: Keep }
+
+#[test]
+fn handles_that_come_are_bounded() {
+    alone(|| {
+        let pair = Pair::new();
+        let (deaf, _) = deaf();
+        pair.server.expose("deaf", deaf.tasklet()).message::<Keep>();
+        let addr = pair.server.local_addr().unwrap();
+        let before = memory();
+        block_on_thread(move || {
+            let mut raw = Raw::introduced(addr, attacker());
+            raw.send(&object(1, "deaf"));
+            raw.send(&class(2, ClassName::of::<Keep>()));
+            let handles = flood(&mut raw, 0, |number| {
+                frame(
+                    Kind::Tell,
+                    HANDLES,
+                    0,
+                    &body(&[1 << 1, 2, 1, number << 2], &[0]),
+                )
+            });
+            assert!(handles > 65_536, "{handles}");
+        });
+        // Some hundred bytes of each, and its message in the mailbox.
+        let grown = memory().saturating_sub(before);
+        assert!(grown < 2 * GROWTH, "{grown} bytes more");
+        assert_eq!(pair.log.call(Add(1)), Ok(1));
+        deaf.kill();
+    });
+}
+
+#[test]
+fn more_than_a_link_has_room_for_is_an_error_at_the_sender() {
+    alone(|| {
+        let pair = Pair::new();
+        let (deaf, _) = deaf();
+        pair.server.expose("deaf", deaf.tasklet()).message::<Keep>();
+        let remote = pair.peer.lookup::<Keeping>("deaf").unwrap();
+        assert_eq!(pair.log.call(Add(1)), Ok(1));
+        let all: Vec<_> = (0..65_537).map(|_| Logged::new().addr).collect();
+        let give = |to: &Addr<_>| remote.send(Keep(to.recipient()));
+        for given in &all[1..] {
+            give(given).unwrap();
+        }
+        let refused = give(&all[0]);
+        assert!(
+            matches!(refused, Err(SendError::Refused(_, Refusal::TooManyNames))),
+            "{refused:?}"
+        );
+        // What it has already it can be sent again.
+        give(&all[1]).unwrap();
+        assert_eq!(pair.peer.held().1, 65_536);
+        // Names are for ever.
+        let mut refused = 0;
+        for number in 0..66_000 {
+            let unknown = pair.peer.unchecked::<Log>(&format!("n{number}"));
+            if let Err(error) = unknown.try_send(Add(1)) {
+                let is_full = matches!(error, SendError::Refused(_, Refusal::TooManyNames));
+                assert!(is_full, "{error:?}");
+                refused += 1;
             }
-            if !raw.try_send(&frames) {
-                break true;
-            }
-            if number > 80_000 {
-                break is_hung_up_on(&mut raw.stream);
-            }
-        };
-        assert!(hung_up, "after {number}");
-        assert!(number > 65_536);
+        }
+        assert!(refused >= 66_000 - 65_536, "{refused}");
+        // The link is as it was.
+        assert_eq!(pair.log.call(Add(1)), Ok(2));
+        deaf.kill();
     });
 }
 

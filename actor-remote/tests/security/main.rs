@@ -7,4 +7,5 @@ mod common;
 mod ends;
 mod frames;
 mod handshakes;
+mod log;
 mod raw;

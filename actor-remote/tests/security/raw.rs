@@ -27,6 +27,17 @@ pub(crate) fn alone(test: impl FnOnce() + Send + 'static) {
     program(test);
 }
 
+/// How much more memory the process has than it had, at most, for a peer that claims a lot.
+pub(crate) const GROWTH: usize = 64 << 20;
+
+/// How much memory the process has.
+pub(crate) fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+    kilobytes.unwrap().parse::<usize>().unwrap() * 1024
+}
+
 /// Connects, with limits that only turn a hang into a failure.
 pub(crate) fn dial(addr: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(addr).unwrap();
