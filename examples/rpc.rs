@@ -51,10 +51,11 @@ impl Divider for Schoolboy {
 }
 
 fn server(addr: &str) -> Result<(), BoxError> {
-    let node = Node::listen(addr, config("divider")?)?;
+    let node = Node::start(config("divider")?)?;
     let divider = Addr::spawn(DividerActor(Schoolboy));
     node.expose("divider", &divider)
         .protocol::<DividerProtocol>();
+    node.listen_on(addr)?;
     for _ in Tasklet::receive() {} // until it is asked to stop
     node.close();
     Ok(())

@@ -16,6 +16,8 @@ pub enum NodeError {
     Unprotected(std::net::SocketAddr),
     /// Its name or its cluster's is empty, too long, or has control characters.
     Name(BadHello),
+    /// It has been closed.
+    Closed,
     /// The system refuses something.
     Io(io::Error),
 }
@@ -29,6 +31,7 @@ impl fmt::Display for NodeError {
                  be unprotected"
             ),
             NodeError::Name(error) => write!(f, "not a name for a node: {error}"),
+            NodeError::Closed => f.write_str("the node is closed"),
             NodeError::Io(error) => write!(f, "the node cannot listen: {error}"),
         }
     }
@@ -37,7 +40,7 @@ impl fmt::Display for NodeError {
 impl Error for NodeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            NodeError::Unprotected(_) => None,
+            NodeError::Unprotected(_) | NodeError::Closed => None,
             NodeError::Name(error) => Some(error),
             NodeError::Io(error) => Some(error),
         }
@@ -55,6 +58,7 @@ impl From<NodeError> for io::Error {
         let kind = match &error {
             NodeError::Unprotected(_) => io::ErrorKind::PermissionDenied,
             NodeError::Name(_) => io::ErrorKind::InvalidInput,
+            NodeError::Closed => io::ErrorKind::NotConnected,
             NodeError::Io(error) => error.kind(),
         };
         io::Error::new(kind, error)

@@ -125,16 +125,15 @@ impl Exposures {
                 None => by_name.remove(name),
             }
         };
-        self.has_changed();
-        before
-    }
-
-    fn has_changed(&self) {
         self.changes.fetch_add(1, Ordering::Release);
+        before
     }
 }
 
-/// An object that is exposed, to say for which messages; see [`Node::expose`](crate::Node::expose).
+/// An object that is to be exposed, to say for which messages; see [`Node::expose`](crate::Node::expose).
+///
+/// Dropping this exposes it, for all of them at once: who calls meanwhile finds what was there before, or all that is
+/// there then.
 #[derive(Debug)]
 pub struct Exposure<'a, R> {
     exposures: &'a Exposures,
@@ -143,15 +142,19 @@ pub struct Exposure<'a, R> {
     receiver: R,
 }
 
+impl<R> Drop for Exposure<'_, R> {
+    fn drop(&mut self) {
+        // What was there before is dropped here, and not under the lock.
+        drop(self.exposures.put(&self.name, Some(self.exposed.clone())));
+    }
+}
+
 impl<'a, R: Receiver + Clone> Exposure<'a, R> {
     pub(crate) fn new(exposures: &'a Exposures, name: &str, receiver: R) -> Self {
-        let exposed = Arc::new(Exposed::owned(receiver.owner()));
-        // What was there before is dropped here, and not under the lock.
-        drop(exposures.put(name, Some(exposed.clone())));
         Exposure {
             exposures,
             name: name.into(),
-            exposed,
+            exposed: Arc::new(Exposed::owned(receiver.owner())),
             receiver,
         }
     }
@@ -199,12 +202,9 @@ impl<'a, R: Receiver + Clone> Exposure<'a, R> {
     }
 
     fn add(&self, export: Arc<dyn Export>) {
-        {
-            let mut classes = self.exposed.classes.write();
-            classes.retain(|known| known.class().name != export.class().name);
-            classes.push(export);
-        }
-        self.exposures.has_changed();
+        let mut classes = self.exposed.classes.write();
+        classes.retain(|known| known.class().name != export.class().name);
+        classes.push(export);
     }
 }
 

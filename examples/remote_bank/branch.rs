@@ -298,7 +298,7 @@ pub(crate) fn run(
 ) -> Result<(), BoxError> {
     let mut books = Books::default();
     let journal = Journal::open(&directory, |entry| books.apply(&entry))?;
-    let node = Node::listen(addr, config(name)?)?;
+    let node = Node::start(config(name)?)?;
     let branch = Addr::builder().spawn_ready(Branch {
         name: name.to_owned(),
         books,
@@ -309,6 +309,7 @@ pub(crate) fn run(
         others: others.iter().map(|(name, _)| name.clone()).collect(),
     })?;
     node.expose("branch", &branch).protocol::<Bank>();
+    node.listen_on(addr)?;
     for (other, addr) in others.iter().filter(|(_, addr)| !addr.is_empty()) {
         keep_connected(&node, other, addr)?;
     }

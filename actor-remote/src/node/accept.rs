@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, Shutdown};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,7 +16,7 @@ use super::{Inner, Node};
 use crate::error::{ConnectError, NodeError};
 use crate::handshake::Auth;
 
-pub(super) fn listen(node: &Node, addr: impl ToAddrs) -> Result<(), NodeError> {
+pub(super) fn listen(node: &Node, addr: impl ToAddrs) -> Result<SocketAddr, NodeError> {
     let inner = &node.inner;
     let server = Server::builder()
         .name(format!("node {}", inner.config.name))
@@ -33,8 +33,16 @@ pub(super) fn listen(node: &Node, addr: impl ToAddrs) -> Result<(), NodeError> {
             accept(&inner, stream);
         }
     })?;
-    *inner.server.lock() = Some(handle);
-    Ok(())
+    {
+        let mut servers = inner.servers.lock();
+        // Under the lock: whoever closes the node finds it there, or has closed it before.
+        if !inner.is_closed() {
+            servers.push(handle);
+            return Ok(bound);
+        }
+    }
+    handle.tasklet().stop();
+    Err(NodeError::Closed)
 }
 
 fn accept(inner: &Arc<Inner>, stream: TcpStream) {

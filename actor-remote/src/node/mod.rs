@@ -7,6 +7,7 @@ mod stream;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -88,7 +89,7 @@ struct Inner {
     exposures: Arc<Exposures>,
     offers: Arc<Offers>,
     peers: Mutex<HashMap<Box<str>, Arc<Peer>>>,
-    server: Mutex<Option<ServerHandle>>,
+    servers: Mutex<Vec<ServerHandle>>,
     half_open: HalfOpen,
     refused: AtomicU64,
     refusals: Mutex<Throttle>,
@@ -100,7 +101,7 @@ struct Inner {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Node {
-    /// A node that connects to others, and that nobody connects to.
+    /// A node that connects to others, and that nobody connects to until it [listens](Self::listen_on).
     ///
     /// # Errors
     ///
@@ -117,7 +118,7 @@ impl Node {
                 exposures: Arc::default(),
                 offers: Arc::default(),
                 peers: Mutex::default(),
-                server: Mutex::new(None),
+                servers: Mutex::default(),
                 half_open,
                 refused: AtomicU64::new(0),
                 refusals: Mutex::default(),
@@ -131,9 +132,42 @@ impl Node {
         Ok(node)
     }
 
-    /// A node that others connect to.
+    /// A node that others connect to: one that is [started](Self::start), and [listens](Self::listen_on) at once.
     ///
-    /// It accepts connections in tasklets of its own until it is [closed](Self::close), or the program ends.
+    /// Whoever connects before something is exposed finds nothing there, and is told so. What others rely on is better
+    /// exposed first:
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use actor_core::{Actor, Addr, Context, Handler, Message, dispatch};
+    /// # use actor_remote::{Config, Node, NodeError};
+    /// # use serde::{Deserialize, Serialize};
+    /// #
+    /// # #[derive(Message, Serialize, Deserialize)]
+    /// # #[message(remote = "counter.Add", reply = u64)]
+    /// # struct Add(u64);
+    /// #
+    /// # struct Counter(u64);
+    /// #
+    /// # impl Actor for Counter {}
+    /// #
+    /// # impl Handler<Add> for Counter {
+    /// #     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    /// #
+    /// fn serve(counter: &Addr<Counter>) -> Result<Node, NodeError> {
+    ///     let node = Node::start(Config::new("server"))?;
+    ///     node.expose("counter", counter).message::<Add>();
+    ///     node.listen_on("127.0.0.1:0")?;
+    ///     Ok(node)
+    /// }
+    /// # fn main() {
+    /// # dispatch(|| serve(&Addr::spawn(Counter(0))).unwrap().close());
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -141,14 +175,26 @@ impl Node {
     /// nor TLS; and those of binding.
     pub fn listen(addr: impl ToAddrs, config: Config) -> Result<Node, NodeError> {
         let node = Node::start(config)?;
-        accept::listen(&node, addr)?;
+        node.listen_on(addr)?;
         Ok(node)
     }
 
-    /// Where it listens.
+    /// Lets others connect to it at `addr`, and says where that is; at further ones as well, if it is called again.
+    ///
+    /// Connections are accepted in tasklets of the node's own until it is [closed](Self::close), or the program ends.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeError::Unprotected`] if `addr` can be reached from other machines, and the node has neither a secret
+    /// nor TLS; [`NodeError::Closed`]; and those of binding.
+    pub fn listen_on(&self, addr: impl ToAddrs) -> Result<SocketAddr, NodeError> {
+        accept::listen(self, addr)
+    }
+
+    /// Where it listens, first of all.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        let server = self.inner.server.lock();
-        server.as_ref().map(ServerHandle::local_addr)
+        let servers = self.inner.servers.lock();
+        servers.first().map(ServerHandle::local_addr)
     }
 
     /// What it is called.
@@ -156,8 +202,9 @@ impl Node {
         &self.inner.config.name
     }
 
-    /// Lets other nodes reach `receiver` by `name`, for the messages that are named behind. What was exposed by
-    /// that name before no longer is; nothing else can be reached.
+    /// Lets other nodes reach `receiver` by `name`, for the messages that are named behind, from when what this returns is
+    /// dropped: most often at the end of the statement. What was exposed by that name before no longer is from then on;
+    /// nothing else can be reached.
     pub fn expose<R: Receiver + Clone>(&self, name: &str, receiver: &R) -> Exposure<'_, R> {
         Exposure::new(&self.inner.exposures, name, receiver.clone())
     }
@@ -352,8 +399,7 @@ impl Inner {
             return;
         }
         self.closing.set();
-        let server = self.server.lock().take();
-        if let Some(server) = server {
+        for server in mem::take(&mut *self.servers.lock()) {
             server.tasklet().stop();
         }
         self.offers.close();

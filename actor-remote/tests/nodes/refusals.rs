@@ -1,10 +1,13 @@
 //! What is not exposed, not known, or not the same on both sides.
 
-use actor_core::{CallError, Message, Refusal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actor_core::{Addr, CallError, Message, Placement, Refusal, Tasklet};
 use actor_remote::{Config, ConnectError, LookupError, Node, NodeError, Secret, protocol};
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Add, Book, Note, Pair, program};
+use crate::common::{Add, Book, Keeper, Note, Pair, program};
 
 #[test]
 fn only_what_is_exposed_is_reached() {
@@ -112,5 +115,60 @@ fn a_node_of_another_name_is_refused() {
         assert!(client.connect_to("server", addr).is_ok());
         client.close();
         server.close();
+    });
+}
+
+#[test]
+fn who_listens_after_exposing_refuses_nobody() {
+    program(|| {
+        let server = Node::start(Config::new("server")).unwrap();
+        assert_eq!(server.local_addr(), None);
+        let keeper = Addr::spawn(Keeper::default());
+        server.expose("keeper", &keeper).protocol::<Book>();
+        let one = server.listen_on("127.0.0.1:0").unwrap();
+        let other = server.listen_on("127.0.0.1:0").unwrap();
+        assert_eq!(server.local_addr(), Some(one));
+        for (name, addr) in [("one", one), ("other", other)] {
+            let client = Node::start(Config::new(name)).unwrap();
+            let peer = client.connect(addr).unwrap();
+            assert!(peer.lookup::<Book>("keeper").unwrap().call(Add(1)).is_ok());
+            client.close();
+        }
+        server.close();
+        assert!(matches!(
+            server.listen_on("127.0.0.1:0"),
+            Err(NodeError::Closed)
+        ));
+    });
+}
+
+#[test]
+fn another_takes_a_name_without_a_gap() {
+    program(|| {
+        let pair = Pair::new();
+        let enough = Arc::new(AtomicBool::new(false));
+        let keeper = pair.peer.lookup::<Book>("keeper").unwrap();
+        let caller = Tasklet::builder()
+            .placement(Placement::LeastLoaded)
+            .spawn({
+                let enough = enough.clone();
+                move || {
+                    let mut calls = 0;
+                    while calls < 200 || !enough.load(Ordering::Relaxed) {
+                        calls += 1;
+                        keeper.call(Add(1)).unwrap();
+                    }
+                }
+            })
+            .unwrap();
+        for _ in 0..2000 {
+            // For all of the protocol's messages, one after the other.
+            pair.server
+                .expose("keeper", &pair.keeper)
+                .protocol::<Book>();
+            Tasklet::yield_now();
+        }
+        enough.store(true, Ordering::Relaxed);
+        caller.join().unwrap();
     });
 }
