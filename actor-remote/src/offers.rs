@@ -12,12 +12,13 @@ use actor_core::remote::{Absent, ClassName, Export, Owner, Station, export};
 use actor_core::sync::Event;
 use actor_core::{
     Actor, Addr, BoxError, Destination, Exit, Receiver, Recipient, Refusal, RemoteMessage, Tasklet,
+    time,
 };
 use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
 
 use crate::handshake::PeerId;
-use crate::link::{Arguments, KILL, Link, Order, Outcome, OwnedClass};
+use crate::link::{Arguments, KILL, Link, Order, Outcome, OwnedClass, STOP};
 use crate::protocol::{Protocol, Serves};
 
 /// How many one other node may have started here at a time.
@@ -25,6 +26,9 @@ pub const MAX_GUESTS: usize = 4096;
 
 /// How long one that nobody claims has to end when it is stopped, before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// What is said of one that is to end before it has started.
+const TOO_LATE: &str = "it was ended while it started";
 
 /// How much stack a factory has: what it decodes is nested.
 const STACK: usize = 1 << 20;
@@ -80,11 +84,18 @@ struct State {
     of: HashMap<PeerId, HashMap<u64, Hosted>>,
 }
 
+/// A question of another node, and the link that it has come over.
+type Asker = (Arc<Link>, u32);
+
 /// One that has been started, or is about to be.
 struct Hosted {
     /// Over which link it was ordered, or claimed, last.
     session: u64,
     stage: Stage,
+    /// It is to end, and how. From then on nobody can have it any more.
+    condemned: Option<u8>,
+    /// Who has asked for it since, and is to know when it is gone.
+    mourner: Option<Asker>,
     /// It is over.
     over: Arc<Event>,
 }
@@ -92,9 +103,7 @@ struct Hosted {
 enum Stage {
     Starting {
         /// Who waits for it.
-        asker: (Arc<Link>, u32),
-        /// It has been stopped already.
-        ended: Option<u8>,
+        asker: Asker,
     },
     Runs {
         guest: Arc<dyn Ends>,
@@ -294,28 +303,48 @@ impl Offers {
     pub(crate) fn lost(&self, link: &Link, after: Duration) {
         let (peer, session) = (link.peer.clone(), link.session);
         let guests = self.guests.clone();
-        if guests.orphans(&peer, session).is_empty() {
+        if !guests.has_orphans(&peer, session) {
             return;
         }
         let name = format!("ends what {} does not claim", peer.name);
         let spawned = Tasklet::builder().name(name).daemon(true).spawn({
-            let guests = guests.clone();
+            let (guests, peer) = (guests.clone(), peer.clone());
             move || {
                 Tasklet::sleep(after);
-                guests.end_orphans(&peer, session);
+                let orphans = guests.condemn(|of, hosted| *of == peer && hosted.session == session);
+                for doomed in &orphans {
+                    tracing::info!(
+                        peer = %peer.name, number = doomed.number,
+                        "nobody has claimed what this node has had started"
+                    );
+                }
+                guests.see_to_the_end(orphans);
             }
         });
         if let Err(error) = spawned {
             tracing::warn!(%error, "what another node has had started is ended at once");
-            guests.stop_all(|of| *of == link.peer);
+            guests.condemn(|of, hosted| *of == peer && hosted.session == session);
         }
     }
 
-    /// The node is closed, and all it has started for others is stopped.
+    /// A link with a process begins. If others have had its node's name before, nobody will ever claim what they have had
+    /// started: it is ended, and has ended before anything is started for the new one.
+    pub(crate) fn met(&self, peer: &PeerId) {
+        let doomed = self.guests.condemn(|of, _| is_earlier(of, peer));
+        self.guests.clone().see_to_the_end_aside(doomed);
+    }
+
+    /// The node is closed, and all it has started for others is ended.
     pub(crate) fn close(&self) {
         self.guests.state.lock().closed = true;
-        self.guests.stop_all(|_| true);
+        let doomed = self.guests.condemn(|_, _| true);
+        self.guests.clone().see_to_the_end_aside(doomed);
     }
+}
+
+/// Whether `of` is a process that had the name before `peer` has.
+fn is_earlier(of: &PeerId, peer: &PeerId) -> bool {
+    of.name == peer.name && of.incarnation != peer.incarnation
 }
 
 impl fmt::Debug for Offers {
@@ -342,8 +371,9 @@ impl Guests {
             session: link.session,
             stage: Stage::Starting {
                 asker: (link.clone(), request),
-                ended: None,
             },
+            condemned: None,
+            mourner: None,
             over: Arc::new(Event::new()),
         });
         Some(Starting {
@@ -354,33 +384,31 @@ impl Guests {
     }
 
     fn claim(&self, link: &Arc<Link>, request: u32, number: u64) {
-        let claimed = {
+        let asker = (link.clone(), request);
+        let before = {
             let mut state = self.state.lock();
             let own = state.of.get_mut(&link.peer);
-            match own.and_then(|own| own.get_mut(&number)) {
-                None => None,
-                Some(hosted) => {
-                    hosted.session = link.session;
-                    match &mut hosted.stage {
-                        Stage::Starting { asker, .. } => {
-                            // Not under the lock: it may be the last of its link.
-                            let before = std::mem::replace(asker, (link.clone(), request));
-                            drop(state);
-                            drop(before);
-                            return;
-                        }
-                        Stage::Runs { exports, .. } => Some(exports.clone()),
+            let Some(hosted) = own.and_then(|own| own.get_mut(&number)) else {
+                drop(state);
+                return link.tell_outcome(request, Outcome::Gone);
+            };
+            if hosted.condemned.is_some() {
+                // It may still do something: that it is gone is said when it is.
+                hosted.mourner.replace(asker)
+            } else {
+                hosted.session = link.session;
+                match &mut hosted.stage {
+                    Stage::Starting { asker: before } => Some(std::mem::replace(before, asker)),
+                    Stage::Runs { exports, .. } => {
+                        let exports = exports.clone();
+                        drop(state);
+                        return link.tell_outcome(request, Outcome::Started(&exports));
                     }
                 }
             }
         };
-        link.tell_outcome(
-            request,
-            match &claimed {
-                Some(exports) => Outcome::Started(exports),
-                None => Outcome::Gone,
-            },
-        );
+        // Not under the lock: it may be the last of its link.
+        drop(before);
     }
 
     fn stop(&self, peer: &PeerId, number: u64, how: u8) {
@@ -388,46 +416,89 @@ impl Guests {
             let mut state = self.state.lock();
             let own = state.of.get_mut(peer);
             own.and_then(|own| own.get_mut(&number))
-                .and_then(|hosted| hosted.end(how))
+                .and_then(|hosted| hosted.condemn(how))
         };
         if let Some(guest) = guest {
             guest.end(how);
         }
     }
 
-    fn stop_all(&self, of: impl Fn(&PeerId) -> bool) {
-        let guests: Vec<_> = {
-            let mut state = self.state.lock();
-            let all = state.of.iter_mut().filter(|(peer, _)| of(peer));
-            all.flat_map(|(_, own)| own.values_mut())
-                .filter_map(|hosted| hosted.end(0))
-                .collect()
-        };
-        for guest in guests {
-            guest.end(0);
-        }
-    }
-
-    /// What was ordered or claimed over a link, and over none since.
-    fn orphans(&self, peer: &PeerId, session: u64) -> Vec<(u64, Arc<Event>)> {
+    /// Whether any were ordered or claimed over a link, and over none since.
+    fn has_orphans(&self, peer: &PeerId, session: u64) -> bool {
         let state = self.state.lock();
         let own = state.of.get(peer).into_iter().flatten();
-        own.filter(|(_, hosted)| hosted.session == session)
-            .map(|(&number, hosted)| (number, hosted.over.clone()))
-            .collect()
+        own.into_iter()
+            .any(|(_, hosted)| hosted.session == session && hosted.condemned.is_none())
     }
 
-    fn end_orphans(&self, peer: &PeerId, session: u64) {
-        let orphans = self.orphans(peer, session);
-        for (number, _) in &orphans {
-            tracing::info!(peer = %peer.name, number, "nobody has claimed what this node has had started");
-            self.stop(peer, *number, 0);
+    /// Asks all of these to end. Decided and done in one: who is claimed at this moment is claimed, or gone.
+    fn condemn(&self, which: impl Fn(&PeerId, &Hosted) -> bool) -> Vec<Doomed> {
+        let mut guests = Vec::new();
+        let mut doomed = Vec::new();
+        {
+            let mut state = self.state.lock();
+            for (peer, own) in &mut state.of {
+                for (&number, hosted) in own {
+                    if hosted.condemned.is_none() && which(peer, hosted) {
+                        guests.extend(hosted.condemn(STOP));
+                        doomed.push(Doomed {
+                            peer: peer.clone(),
+                            number,
+                            over: hosted.over.clone(),
+                        });
+                    }
+                }
+            }
         }
-        let until = actor_core::time::now() + GRACE;
-        for (number, over) in &orphans {
-            let left = until.saturating_duration_since(actor_core::time::now());
+        for guest in guests {
+            guest.end(STOP);
+        }
+        doomed
+    }
+
+    /// Kills those that have been asked to end, and do not. Waits until then.
+    fn see_to_the_end(&self, doomed: Vec<Doomed>) {
+        let until = time::now() + GRACE;
+        for doomed in doomed {
+            let left = until.saturating_duration_since(time::now());
+            if doomed.over.wait_timeout(left).is_err() {
+                self.stop(&doomed.peer, doomed.number, KILL);
+            }
+        }
+    }
+
+    /// The same in a tasklet of its own.
+    fn see_to_the_end_aside(self: Arc<Self>, doomed: Vec<Doomed>) {
+        if doomed.is_empty() {
+            return;
+        }
+        let spawned = Tasklet::builder()
+            .name("ends what was started for others")
+            .daemon(true)
+            .spawn(move || self.see_to_the_end(doomed));
+        if let Err(error) = spawned {
+            tracing::warn!(%error, "what another node has had started is asked to end, and not seen to");
+        }
+    }
+
+    /// Waits for the ends of those that were started for processes which had the name of this one before.
+    fn wait_for_earlier(&self, peer: &PeerId) {
+        let over: Vec<_> = {
+            let state = self.state.lock();
+            let earlier = state.of.iter().filter(|(of, _)| is_earlier(of, peer));
+            earlier
+                .flat_map(|(_, own)| own.values().map(|hosted| hosted.over.clone()))
+                .collect()
+        };
+        let until = time::now() + 2 * GRACE;
+        for over in over {
+            let left = until.saturating_duration_since(time::now());
             if over.wait_timeout(left).is_err() {
-                self.stop(peer, *number, KILL);
+                tracing::warn!(
+                    peer = %peer.name,
+                    "what was started for a process that is gone does not end, though killed"
+                );
+                return;
             }
         }
     }
@@ -447,18 +518,26 @@ impl Guests {
         // Not under the lock: it may be the last address of somebody.
         if let Some(hosted) = removed {
             hosted.over.set();
+            if let Some((link, request)) = hosted.mourner {
+                link.tell_outcome(request, Outcome::Gone);
+            }
         }
     }
 }
 
+/// One that has been asked to end.
+struct Doomed {
+    peer: PeerId,
+    number: u64,
+    over: Arc<Event>,
+}
+
 impl Hosted {
     /// It is to end: the one to be told of it, unless it has not started yet.
-    fn end(&mut self, how: u8) -> Option<Arc<dyn Ends>> {
-        match &mut self.stage {
-            Stage::Starting { ended, .. } => {
-                *ended = Some(ended.map_or(how, |before| before.max(how)));
-                None
-            }
+    fn condemn(&mut self, how: u8) -> Option<Arc<dyn Ends>> {
+        self.condemned = self.condemned.max(Some(how));
+        match &self.stage {
+            Stage::Starting { .. } => None,
             Stage::Runs { guest, .. } => Some(guest.clone()),
         }
     }
@@ -473,6 +552,7 @@ struct Starting {
 
 impl Starting {
     fn run(self, kind: &dyn Kind, args: &Arguments) {
+        self.guests.wait_for_earlier(&self.peer);
         let begun = match catch_panic(|| kind.start(args)) {
             Ok(Ok(begun)) => begun,
             Ok(Err(NotBegun::Arguments)) => {
@@ -488,7 +568,7 @@ impl Starting {
             owner,
             exports,
         } = begun;
-        let (asker, ended) = {
+        let (asker, condemned) = {
             let mut state = self.guests.state.lock();
             let own = state.of.get_mut(&self.peer);
             let Some(hosted) = own.and_then(|own| own.get_mut(&self.number)) else {
@@ -499,7 +579,7 @@ impl Starting {
                 exports: exports.clone(),
             };
             match std::mem::replace(&mut hosted.stage, runs) {
-                Stage::Starting { asker, ended } => (asker, ended),
+                Stage::Starting { asker } => (asker, hosted.condemned),
                 Stage::Runs { .. } => return,
             }
         };
@@ -514,10 +594,13 @@ impl Starting {
             Absent::new(name.into(), Box::new(station)).monitor_of(&owner);
         }
         let (link, request) = asker;
-        if let Some(how) = ended {
-            guest.end(how);
+        match condemned {
+            None => link.tell_outcome(request, Outcome::Started(&exports)),
+            Some(how) => {
+                guest.end(how);
+                link.tell_outcome(request, Outcome::Failed(TOO_LATE));
+            }
         }
-        link.tell_outcome(request, Outcome::Started(&exports));
     }
 
     fn fail(self, outcome: Outcome<'_>) {
@@ -527,12 +610,12 @@ impl Starting {
     }
 
     /// Takes it out, if it has not started; who waits for it.
-    fn take(&self) -> Option<(Arc<Link>, u32)> {
+    fn take(&self) -> Option<Asker> {
         let asker = {
             let state = self.guests.state.lock();
             let own = state.of.get(&self.peer)?;
             match &own.get(&self.number)?.stage {
-                Stage::Starting { asker, .. } => asker.clone(),
+                Stage::Starting { asker } => asker.clone(),
                 Stage::Runs { .. } => return None,
             }
         };
@@ -544,7 +627,7 @@ impl Starting {
 impl Drop for Starting {
     fn drop(&mut self) {
         if let Some((link, request)) = self.take() {
-            link.tell_outcome(request, Outcome::Failed("was ended while it started"));
+            link.tell_outcome(request, Outcome::Failed(TOO_LATE));
         }
     }
 }

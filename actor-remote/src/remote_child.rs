@@ -1,25 +1,27 @@
 //! Children of a supervisor that live at other nodes.
 
+mod placing;
+
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actor_core::remote::Abroad;
 use actor_core::{
-    Actor, BoxError, Child, Context, Exit, ExitReason, Handler, Message, Monitor, Pid,
+    Actor, BoxError, Child, Context, Exit, ExitReason, Handler, Message, Pid, SpawnError, Tasklet,
 };
-use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::error::RemoteSpawnError;
-use crate::node::PeerRef;
+use self::placing::{Held, Lost, Placed, Plan};
+use crate::node::{PATIENCE, PeerRef};
 use crate::protocol::Protocol;
 use crate::remote_ref::RemoteRef;
-use crate::spawned::Spawned;
-use crate::standing::Standing;
+use crate::spawned::{Kills, Spawned};
 
-/// How long a child waits for its node to come back, unless set: twenty seconds.
-const LINGER: Duration = Duration::from_secs(20);
+/// How long a child waits for its node to come back, unless set. Longer than it takes with a node's defaults until that
+/// has given the link up, has waited for a claim, and has killed what does not end when asked.
+const LINGER: Duration = Duration::from_secs(30);
 
 /// How long one at another node has to end, before it is killed. Less than a supervisor gives its child here.
 const GRACE: Duration = Duration::from_secs(3);
@@ -29,7 +31,8 @@ const GRACE: Duration = Duration::from_secs(3);
 ///
 /// What the supervisor has is an actor of this process that stands for it ([`RemoteActor`]): that has it started,
 /// watches it, fails as it fails, and ends it when it is ended itself. So strategies, intensity and backoff are as
-/// with any other child.
+/// with any other child. The supervisor waits for the first start, for ten seconds for each node that is tried; later ones
+/// are made aside, and fail the child if they do not succeed.
 ///
 /// When the link to its node breaks, nobody knows whether it lives. The child then waits for the node
 /// ([`linger`](Self::linger)). If that comes back in time and still has it, it is claimed, and goes on as if
@@ -37,17 +40,29 @@ const GRACE: Duration = Duration::from_secs(3);
 /// the child fails. Its restart waits for the same node again, unless it may be
 /// [restarted elsewhere](Self::restart_elsewhere).
 ///
+/// Before another is started, the old one has ended: its node has said so, or is another process now, or has not been heard
+/// of for as long as the child lingers. So it is with one of which nobody knows whether it has started, because the link
+/// broke meanwhile, or it took too long.
+///
+/// One that has ended in order, by itself or because its node was closed, is restarted only where the child is
+/// [permanent](actor_core::Restart::Permanent).
+///
 /// Others reach it by [`reference`](Self::reference), which leads to the one that lives at present. What comes while
 /// there is none fails with [`SendError::Disconnected`](actor_core::SendError::Disconnected).
 ///
 /// # What cannot be promised
 ///
-/// That there is one only. While the link is broken, the old one may live behind it, and others may reach it, when
-/// another has been started elsewhere: for as long as the partition lasts at that node's choice
-/// ([`Config::orphan_after`](crate::Config::orphan_after)). Where that is less than what is lingered here, the old one
-/// has ended before, provided that the clocks of both run alike and that no process is stopped at the wrong moment;
-/// as neither can be relied on, what there must be only one of needs a fence at what it writes to. A restarted one
-/// is another actor: it knows nothing of what the old one knew, and messages to that are lost.
+/// That there is one only, where it may be restarted elsewhere. While the link is broken, the old one may live behind it,
+/// and others may reach it, until that node ends it. It does so when it has given the link up (see
+/// [`Config::heartbeat`](crate::Config::heartbeat)), [`Config::orphan_after`](crate::Config::orphan_after) is over, and
+/// the actor has ended or, after five seconds more, was killed. Where all that takes less than what is lingered here, as it
+/// does with the defaults, the old one has ended before another is started, provided that the clocks of both run alike,
+/// that what is killed ends, and that no process is stopped at the wrong moment. As none of these can be relied on, what
+/// there must be only one of needs a fence at what it writes to. A restarted one is another actor: it knows nothing of
+/// what the old one knew, and messages to that are lost.
+///
+/// When a supervisor is lost, with its process or behind a broken link, its children are ended by their nodes in the same
+/// way; and at once when a process with the name of its node comes back.
 ///
 /// ```
 /// # extern crate actor_core as concurrence;
@@ -100,26 +115,6 @@ pub struct RemoteChild<P: Protocol> {
     plan: Plan<P>,
 }
 
-type Start<P> = dyn Fn(&PeerRef) -> Result<Spawned<P>, RemoteSpawnError> + Send + Sync;
-
-/// All that its lives have in common.
-struct Plan<P: Protocol> {
-    start: Box<Start<P>>,
-    placements: Vec<PeerRef>,
-    linger: Duration,
-    elsewhere: bool,
-    standing: Arc<Standing>,
-    place: Mutex<Place>,
-}
-
-#[derive(Default)]
-struct Place {
-    /// Where it was last.
-    last: Option<usize>,
-    /// That node has been waited for long enough.
-    leave: bool,
-}
-
 impl<P: Protocol> RemoteChild<P> {
     /// A child called `name`, of the kind `kind`, started with `args` at the first of these nodes where that
     /// succeeds.
@@ -132,18 +127,15 @@ impl<P: Protocol> RemoteChild<P> {
         let kind = kind.into();
         RemoteChild {
             name: name.into(),
-            plan: Plan {
-                start: Box::new(move |peer| peer.spawn::<P>(&kind, &args)),
-                placements: placements.into_iter().collect(),
-                linger: LINGER,
-                elsewhere: false,
-                standing: Standing::new(),
-                place: Mutex::default(),
-            },
+            plan: Plan::new(
+                placements.into_iter().collect(),
+                LINGER,
+                Box::new(move |peer| Spawned::start(peer.peer(), &kind, &args, PATIENCE)),
+            ),
         }
     }
 
-    /// How long it waits for its node when the link to that breaks; twenty seconds unless set.
+    /// How long it waits for its node when the link to that breaks; thirty seconds unless set.
     pub fn linger(mut self, limit: Duration) -> Self {
         self.plan.linger = limit;
         self
@@ -173,6 +165,7 @@ impl<P: Protocol> RemoteChild<P> {
             plan: plan.clone(),
             current: None,
             watched: None,
+            errand: None,
         })
     }
 }
@@ -189,8 +182,9 @@ impl<P: Protocol> fmt::Debug for RemoteChild<P> {
 /// Stands for a [`RemoteChild`] in its supervisor.
 pub struct RemoteActor<P: Protocol> {
     plan: Arc<Plan<P>>,
-    current: Option<Spawned<P>>,
+    current: Option<Held<P>>,
     watched: Option<Pid>,
+    errand: Option<Errand>,
 }
 
 /// Asks a [`RemoteActor`] at which node its child is, if there is one that lives as far as is known.
@@ -201,12 +195,25 @@ impl Message for WhichNode {
     type Reply = Option<String>;
 }
 
-/// The node is back, or has been waited for long enough.
-struct Lingered {
-    is_back: bool,
+/// What takes long and is done aside. Dropped, it is given up.
+struct Errand {
+    /// An actor's mailbox outlasts its lives: what an errand of an earlier one has brought is none of this one's.
+    ticket: u64,
+    _tasklet: Kills,
 }
 
-impl Message for Lingered {
+/// What an errand has brought. Not taken, a child that has been started is ended.
+struct Brought<P: Protocol> {
+    ticket: u64,
+    news: News<P>,
+}
+
+enum News<P: Protocol> {
+    Started(Result<Held<P>, BoxError>),
+    Back(Result<RemoteRef<P>, Lost>),
+}
+
+impl<P: Protocol> Message for Brought<P> {
     type Reply = ();
 }
 
@@ -233,68 +240,70 @@ impl std::error::Error for Gone {
 }
 
 impl<P: Protocol> RemoteActor<P> {
-    /// Has it started at the first of these that does.
-    fn start_at(&mut self, places: impl IntoIterator<Item = usize>) -> Result<(), BoxError> {
-        let mut failed = None;
-        for place in places {
-            let Some(peer) = self.plan.placements.get(place) else {
-                continue;
-            };
-            match (self.plan.start)(peer) {
-                Ok(spawned) => {
-                    *self.plan.place.lock() = Place {
-                        last: Some(place),
-                        leave: false,
-                    };
-                    self.watch(&spawned.reference());
-                    self.current = Some(spawned);
-                    return Ok(());
-                }
-                Err(error) => {
-                    tracing::debug!(node = peer.name(), %error, "a child does not start there");
-                    failed = Some(format!("{}: {error}", peer.name()));
-                }
-            }
+    /// Has something done aside, which may wait. What was done before is given up.
+    fn run_aside(
+        &mut self,
+        ctx: &Context<Self>,
+        work: impl FnOnce() -> News<P> + Send + 'static,
+    ) -> Result<(), SpawnError> {
+        static TICKETS: AtomicU64 = AtomicU64::new(1);
+        let ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
+        let own = ctx.addr();
+        self.errand = None;
+        let tasklet = Tasklet::builder()
+            .name("sees to a remote child")
+            .daemon(true)
+            .spawn(move || {
+                let news = work();
+                drop(own.send(Brought { ticket, news }));
+            })?;
+        self.errand = Some(Errand {
+            ticket,
+            _tasklet: Kills(tasklet.tasklet().clone()),
+        });
+        Ok(())
+    }
+
+    fn start_aside(&mut self, ctx: &Context<Self>) -> Result<(), SpawnError> {
+        let plan = self.plan.clone();
+        self.run_aside(ctx, move || News::Started(plan.start()))
+    }
+
+    /// The node of the present one is away: waits for it, and claims the child when it is back.
+    fn await_node(&mut self, ctx: &mut Context<Self>) {
+        let Some(current) = &self.current else { return };
+        let (plan, spawned) = (self.plan.clone(), current.spawned().clone());
+        if let Err(error) = self.run_aside(ctx, move || News::Back(plan.reclaim(&spawned))) {
+            ctx.fail(error);
         }
-        Err(failed
-            .unwrap_or_else(|| "it has no node to start at".to_owned())
-            .into())
+    }
+
+    fn take(&mut self, held: Held<P>) {
+        let reference = held.spawned().reference();
+        self.current = Some(held);
+        self.watch(&reference);
     }
 
     fn watch(&mut self, reference: &RemoteRef<P>) {
-        let monitor: Monitor = reference.monitor();
-        self.watched = Some(monitor.pid());
+        self.watched = Some(reference.monitor().pid());
         self.plan.standing.lead_to(reference.as_foreign());
     }
 
-    /// Where to try, the last place first if it is one.
-    fn places(&self, last: Option<usize>) -> Vec<usize> {
-        let count = self.plan.placements.len();
-        let first = last.unwrap_or(0);
-        (0..count).map(|n| (first + n) % count).collect()
+    /// The present one has ended.
+    fn has_ended(&mut self) {
+        if let Some(held) = self.current.take() {
+            self.plan.has_ended(held.release().right());
+        }
     }
 
-    fn linger(&self, place: usize, ctx: &mut Context<Self>) {
-        let Some(peer) = self.plan.placements.get(place).cloned() else {
-            return;
-        };
-        let limit = self.plan.linger;
-        ctx.pipe(move || Lingered {
-            is_back: peer.wait_connected(limit),
-        });
-    }
-
-    fn node(&self) -> String {
-        let place = self.plan.place.lock().last;
-        let peer = place.and_then(|place| self.plan.placements.get(place));
-        peer.map(|peer| peer.name().to_owned()).unwrap_or_default()
-    }
-
-    fn fail(&mut self, reason: ExitReason, ctx: &mut Context<Self>) {
-        self.current = None;
-        self.watched = None;
+    fn fail(&mut self, lost: Lost, reason: ExitReason, ctx: &mut Context<Self>) {
+        match lost {
+            Lost::Gone => self.has_ended(),
+            // It is killed, if it can be; and the next life waits until it has ended.
+            Lost::Away => self.current = None,
+        }
         ctx.fail(Gone {
-            node: self.node(),
+            node: self.plan.node(),
             reason,
         });
     }
@@ -302,44 +311,34 @@ impl<P: Protocol> RemoteActor<P> {
 
 impl<P: Protocol> Actor for RemoteActor<P> {
     fn started(&mut self, ctx: &mut Context<Self>) -> Result<(), BoxError> {
-        let (last, leave) = {
-            let place = self.plan.place.lock();
-            (place.last, place.leave)
-        };
-        let Some(place) = last else {
-            return self.start_at(self.places(None));
-        };
-        if leave {
-            // The one that was waited for comes last.
-            let mut places = self.places(Some(place));
-            places.rotate_left(1);
-            return self.start_at(places);
+        if self.plan.is_first() {
+            // The supervisor is to know whether it can be started at all.
+            match self.plan.start_first()? {
+                Placed::At(held) => {
+                    self.take(held);
+                    return Ok(());
+                }
+                Placed::Perhaps => {}
+            }
         }
-        let is_there = self
-            .plan
-            .placements
-            .get(place)
-            .is_some_and(PeerRef::is_connected);
-        if !is_there {
-            // Not here: the supervisor has others to look after.
-            self.linger(place, ctx);
-            return Ok(());
-        }
-        if self.plan.elsewhere {
-            self.start_at(self.places(Some(place)))
-        } else {
-            self.start_at([place])
-        }
+        // Not here: the supervisor has others to look after.
+        Ok(self.start_aside(ctx)?)
     }
 
     fn stopped(&mut self, _: &ExitReason) {
+        self.errand = None;
         self.plan.standing.lead_nowhere();
-        if let Some(spawned) = self.current.take()
-            && spawned.stop()
-            && spawned.join_timeout(GRACE).is_none()
+        if let Some(held) = &self.current
+            && held.spawned().stop()
         {
-            spawned.kill();
+            let reason = held.spawned().join_timeout(GRACE);
+            if reason.is_some_and(|reason| !matches!(reason, ExitReason::NoConnection)) {
+                self.has_ended();
+            }
         }
+        // What has not ended, and what may have started meanwhile. If this is killed before, the drop does it.
+        self.current = None;
+        self.plan.end_all();
     }
 
     fn exited(&mut self, exit: Exit, ctx: &mut Context<Self>) {
@@ -352,60 +351,44 @@ impl<P: Protocol> Actor for RemoteActor<P> {
         self.watched = None;
         self.plan.standing.lead_nowhere();
         match exit.reason {
-            ExitReason::NoConnection => {
-                let last = self.plan.place.lock().last;
-                if let Some(place) = last {
-                    self.linger(place, ctx);
-                }
-            }
-            reason if reason.is_abnormal() => self.fail(reason, ctx),
+            ExitReason::NoConnection => self.await_node(ctx),
+            reason if reason.is_abnormal() => self.fail(Lost::Gone, reason, ctx),
             _ => {
-                self.current = None;
+                self.has_ended();
                 ctx.stop();
             }
         }
     }
 }
 
-impl<P: Protocol> Handler<Lingered> for RemoteActor<P> {
-    fn handle(&mut self, Lingered { is_back }: Lingered, ctx: &mut Context<Self>) {
-        let Some(place) = self.plan.place.lock().last else {
+impl<P: Protocol> Handler<Brought<P>> for RemoteActor<P> {
+    fn handle(&mut self, Brought { ticket, news }: Brought<P>, ctx: &mut Context<Self>) {
+        if self
+            .errand
+            .take_if(|errand| errand.ticket == ticket)
+            .is_none()
+        {
             return;
-        };
-        if !is_back {
-            self.plan.place.lock().leave = self.plan.elsewhere;
-            return self.fail(ExitReason::NoConnection, ctx);
         }
-        let Some(spawned) = &self.current else {
-            if let Err(error) = self.start_at([place]) {
-                ctx.fail(error);
-            }
-            return;
-        };
-        match spawned.claim() {
-            Ok(reference) => self.watch(&reference),
-            Err(RemoteSpawnError::Disconnected) => self.linger(place, ctx),
-            Err(error) => {
-                tracing::debug!(%error, "a child is not there any more");
-                self.fail(ExitReason::NoConnection, ctx);
-            }
+        match news {
+            News::Started(Ok(held)) => self.take(held),
+            News::Started(Err(error)) => ctx.fail(error),
+            News::Back(Ok(reference)) => self.watch(&reference),
+            News::Back(Err(lost)) => self.fail(lost, ExitReason::NoConnection, ctx),
         }
     }
 }
 
 impl<P: Protocol> Handler<WhichNode> for RemoteActor<P> {
     fn handle(&mut self, _: WhichNode, _: &mut Context<Self>) -> Option<String> {
-        self.watched.is_some().then(|| self.node())
+        self.watched.is_some().then(|| self.plan.node())
     }
 }
 
 impl<P: Protocol> Drop for RemoteActor<P> {
     fn drop(&mut self) {
-        // Killed, or it has panicked: otherwise it has been ended.
-        if let Some(spawned) = self.current.take() {
-            self.plan.standing.lead_nowhere();
-            spawned.kill();
-        }
+        // Killed, or it has panicked: otherwise it leads nowhere already.
+        self.plan.standing.lead_nowhere();
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use actor_codec::EncodeError;
 use actor_core::remote::{Abroad, Encodable};
-use actor_core::{Exit, ExitReason, Tasklet};
+use actor_core::{Exit, ExitReason, Tasklet, time};
 use parking_lot::RwLock;
 use serde::Serialize;
 
@@ -24,11 +24,35 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// It is the right to end it, which a [reference](Self::reference) is not. Dropping it ends nothing.
 pub struct Spawned<P: Protocol> {
+    right: Right,
+    reference: RwLock<RemoteRef<P>>,
+}
+
+/// The right to end one that was ordered, whether it has started or not.
+#[derive(Clone)]
+pub(crate) struct Right {
     peer: Arc<Peer>,
     /// Which process of the node has it.
     incarnation: u128,
+    /// No other of this process has it.
     number: u64,
-    reference: RwLock<RemoteRef<P>>,
+}
+
+/// Why there is none.
+pub(crate) struct NotStarted {
+    pub(crate) error: RemoteSpawnError,
+    /// There may be one nevertheless, or be one yet, and this is the right to end it.
+    pub(crate) left: Option<Right>,
+}
+
+/// What has become of one that is to be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Gone,
+    /// Nobody can tell without a link.
+    Unreachable,
+    /// It does not end, or its node does not say.
+    Lives,
 }
 
 struct Args<'a, A>(&'a A);
@@ -39,28 +63,93 @@ impl<A: Serialize> Encodable for Args<'_, A> {
     }
 }
 
+impl Right {
+    /// Has it ended; `false` if there is no link to its process.
+    pub(crate) fn end(&self, how: u8) -> bool {
+        match self.link() {
+            Some(link) => {
+                link.stop(self.number, how);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub(crate) fn finish(&self, limit: Duration) -> Fate {
+        let Some(link) = self.peer.link() else {
+            return Fate::Unreachable;
+        };
+        if link.peer.incarnation != self.incarnation {
+            return Fate::Gone;
+        }
+        link.stop(self.number, KILL);
+        // Who claims one that is to end is told when it is gone.
+        match link.claim(self.number, limit) {
+            Err(NotSpawned::Gone) => Fate::Gone,
+            Err(NotSpawned::Disconnected) => Fate::Unreachable,
+            Ok(_) | Err(_) => Fate::Lives,
+        }
+    }
+
+    /// Waits until there is a link to its node.
+    pub(crate) fn wait_connected(&self, limit: Duration) -> bool {
+        self.peer.wait_up(time::now().checked_add(limit)).is_some()
+    }
+
+    pub(crate) fn is_same(&self, other: &Right) -> bool {
+        self.number == other.number
+    }
+
+    /// The link to its process.
+    fn link(&self) -> Option<Arc<Link>> {
+        let link = self.peer.link()?;
+        (link.peer.incarnation == self.incarnation).then_some(link)
+    }
+}
+
 impl<P: Protocol> Spawned<P> {
     pub(crate) fn start(
         peer: &Arc<Peer>,
         kind: &str,
         args: &impl Serialize,
         limit: Duration,
-    ) -> Result<Spawned<P>, RemoteSpawnError> {
+    ) -> Result<Spawned<P>, NotStarted> {
         static NUMBERS: AtomicU64 = AtomicU64::new(1);
-        let link = peer.link().ok_or(RemoteSpawnError::Disconnected)?;
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let link = peer.link().ok_or(NotStarted {
+            error: RemoteSpawnError::Disconnected,
+            left: None,
+        })?;
+        let right = Right {
+            peer: peer.clone(),
+            incarnation: link.peer.incarnation,
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+        };
         let wanted = Wanted {
             kind,
             classes: P::MESSAGES,
             args: &Args(args),
         };
-        let import = link.spawn(number, &wanted, limit).map_err(error)?;
-        Ok(Spawned {
-            peer: peer.clone(),
-            incarnation: link.peer.incarnation,
-            number,
-            reference: RwLock::new(reference(import)),
-        })
+        match link.spawn(right.number, &wanted, limit) {
+            Ok(import) => Ok(Spawned {
+                right,
+                reference: RwLock::new(reference(import)),
+            }),
+            Err(why) => {
+                let maybe = matches!(
+                    why,
+                    NotSpawned::Disconnected | NotSpawned::TimedOut | NotSpawned::TooMany
+                );
+                Err(NotStarted {
+                    error: error(why),
+                    left: maybe.then_some(right),
+                })
+            }
+        }
+    }
+
+    pub(crate) fn right(&self) -> &Right {
+        &self.right
     }
 
     /// What it is reached by. Good as long as the link lasts, over which it was started or
@@ -71,38 +160,24 @@ impl<P: Protocol> Spawned<P> {
 
     /// What its node is called.
     pub fn node(&self) -> &str {
-        self.peer.name()
+        self.right.peer.name()
     }
 
     /// Asks it to end. `false` if there is no link to its node, which then ends it after
     /// [a time](crate::Config::orphan_after).
     pub fn stop(&self) -> bool {
-        self.end(STOP)
+        self.right.end(STOP)
     }
 
     /// Ends it whatever it does. `false` as with [`stop`](Self::stop).
     pub fn kill(&self) -> bool {
-        self.end(KILL)
-    }
-
-    fn end(&self, how: u8) -> bool {
-        match self.link() {
-            Some(link) => {
-                link.stop(self.number, how);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// The link to its process.
-    fn link(&self) -> Option<Arc<Link>> {
-        let link = self.peer.link()?;
-        (link.peer.incarnation == self.incarnation).then_some(link)
+        self.right.end(KILL)
     }
 
     /// Says over a new link that it is still wanted, after the one has broken over which it was started. Without
     /// that, its node ends it after [a time](crate::Config::orphan_after).
+    ///
+    /// Of one that is to end, because that time is over or somebody has stopped it, this waits for the end.
     ///
     /// # Errors
     ///
@@ -110,11 +185,12 @@ impl<P: Protocol> Spawned<P> {
     /// [`Disconnected`](RemoteSpawnError::Disconnected) if there is no link, and
     /// [`Timeout`](RemoteSpawnError::Timeout) if there is no answer.
     pub fn claim(&self) -> Result<RemoteRef<P>, RemoteSpawnError> {
-        let link = self.peer.link().ok_or(RemoteSpawnError::Disconnected)?;
-        if link.peer.incarnation != self.incarnation {
+        let right = &self.right;
+        let link = right.peer.link().ok_or(RemoteSpawnError::Disconnected)?;
+        if link.peer.incarnation != right.incarnation {
             return Err(RemoteSpawnError::Gone);
         }
-        let import = link.claim(self.number, PATIENCE).map_err(error)?;
+        let import = link.claim(right.number, PATIENCE).map_err(error)?;
         let new = reference(import);
         let before = std::mem::replace(&mut *self.reference.write(), new.clone());
         drop(before);
@@ -142,11 +218,22 @@ impl<P: Protocol> Spawned<P> {
                 }
             })
             .ok()?;
+        // A kill of the caller ends it as well.
+        let kills = Kills(waits.tasklet().clone());
         if waits.wait_timeout(limit).is_err() {
-            waits.kill();
             return None;
         }
+        drop(kills);
         waits.join().ok().flatten()
+    }
+}
+
+/// Ends a tasklet that works for whoever has this.
+pub(crate) struct Kills(pub(crate) Tasklet);
+
+impl Drop for Kills {
+    fn drop(&mut self) {
+        self.0.kill();
     }
 }
 
@@ -169,8 +256,14 @@ fn error(why: NotSpawned) -> RemoteSpawnError {
 impl<P: Protocol> fmt::Debug for Spawned<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spawned")
-            .field("node", &self.peer.name())
-            .field("number", &self.number)
+            .field("node", &self.right.peer.name())
+            .field("number", &self.right.number)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Right {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Right({}/{})", self.peer.name(), self.number)
     }
 }

@@ -104,7 +104,9 @@ impl Link {
         // One that was there before, and is not ended because nobody has waited for this.
         order.ends_it = false;
         let body = order.begin(CLAIM);
-        self.outbox.word_of(Kind::Spawn, 0, 0, body);
+        // Behind the word that it is to end, if that has been said.
+        self.outbox
+            .word_behind(Kind::Spawn, |into| into.extend_from_slice(&body));
         order.wait(limit)
     }
 
@@ -117,9 +119,9 @@ impl Link {
         })
     }
 
-    /// Has one ended.
+    /// Has one ended. Behind the order to start it, which may be long, and on its way yet.
     pub(crate) fn stop(&self, number: u64, how: u8) {
-        self.outbox.word(Kind::Stop, 0, |into| {
+        self.outbox.word_behind(Kind::Stop, |into| {
             put_number(into, number);
             into.push(how);
         });
@@ -221,7 +223,8 @@ impl Ordered<'_> {
                 Err(NotSpawned::Disconnected)
             }
         };
-        self.ends_it = false;
+        // Otherwise it has not started, or is there without a handle for it, and is ended.
+        self.ends_it &= started.is_err();
         started
     }
 }

@@ -233,6 +233,7 @@ impl Established {
                 return;
             }
         };
+        inner.offers.met(&link.peer);
         let seal = agreed.seal();
         let open = agreed.open();
         ends.closer = Some(closer);

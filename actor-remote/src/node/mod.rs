@@ -98,7 +98,7 @@ struct Inner {
 }
 
 /// How long a question to another node waits for its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Node {
     /// A node that connects to others, and that nobody connects to until it [listens](Self::listen_on).
@@ -436,6 +436,10 @@ pub struct PeerRef {
 }
 
 impl PeerRef {
+    pub(crate) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
     /// What it is called.
     pub fn name(&self) -> &str {
         self.peer.name()
@@ -536,7 +540,7 @@ impl PeerRef {
         args: &impl Serialize,
         limit: Duration,
     ) -> Result<Spawned<P>, RemoteSpawnError> {
-        Spawned::start(&self.peer, kind, args, limit)
+        Spawned::start(&self.peer, kind, args, limit).map_err(|not| not.error)
     }
 
     /// How many messages to it could not be delivered there, over the present link.
