@@ -158,12 +158,27 @@ impl<M: RemoteMessage> Export for ExportOf<M> {
             Ok(()) => Ok(Delivered::Done),
             Err(NotPut::Full(message)) => {
                 let recipient = self.0.clone();
+                let mut waiting = Waiting(call);
                 Ok(Delivered::Full(Box::new(move || {
+                    let call = waiting.0.take();
                     put(&recipient, message, Patience::Policy, call.as_ref())
                         .map_err(|not_put| answer_error(not_put.into_undelivered(), call))
                 })))
             }
             Err(NotPut::Undelivered(error)) => Err(answer_error(error, call)),
+        }
+    }
+}
+
+/// A call whose message waits for room. If that is given up, the caller is told.
+struct Waiting(Option<InboundCall>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(call) = self.0.take() {
+            let maybe_executed = false;
+            call.returns
+                .answer(call.id, Err(CallError::Disconnected { maybe_executed }));
         }
     }
 }
