@@ -65,6 +65,28 @@ impl From<NodeError> for io::Error {
     }
 }
 
+/// The system has no randomness to give, which it always has once it has started.
+#[derive(Debug)]
+pub struct NoRandomness(pub(crate) io::Error);
+
+impl fmt::Display for NoRandomness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the system has no randomness to give")
+    }
+}
+
+impl Error for NoRandomness {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl From<NoRandomness> for io::Error {
+    fn from(error: NoRandomness) -> io::Error {
+        error.0
+    }
+}
+
 /// Why there is no link to a node.
 #[derive(Debug)]
 #[non_exhaustive]

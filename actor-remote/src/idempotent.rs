@@ -5,10 +5,12 @@
 //! answered then. What it has had to forget is never executed again: per caller it keeps the highest number that it has
 //! forgotten, and a number below that which it does not know is refused.
 
+mod aside;
 mod caller;
 mod memory;
 
 use std::fmt;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::memory::{Begun, Memory, Repeated};
+use crate::error::NoRandomness;
 use crate::handshake::Nonce;
 
 /// Which call it is: the same however often it is made.
@@ -24,36 +27,53 @@ use crate::handshake::Nonce;
 /// ```
 /// use actor_remote::CallId;
 ///
-/// assert_ne!(CallId::fresh(), CallId::fresh());
+/// assert_ne!(CallId::fresh()?, CallId::fresh()?);
+/// # Ok::<(), actor_remote::NoRandomness>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CallId {
     /// Which process makes it.
     pub client: u128,
-    /// Which of its calls it is.
+    /// Which of its calls it is. Later ones have higher numbers: once a receiver has forgotten one, it takes lower ones
+    /// that it does not know for forgotten as well.
     pub number: u64,
 }
 
 impl CallId {
     /// One that no other call has.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If the system has no randomness to give, which it always has once it has started.
-    pub fn fresh() -> CallId {
-        static CLIENT: OnceLock<u128> = OnceLock::new();
-        static NUMBERS: AtomicU64 = AtomicU64::new(1);
-        let client = *CLIENT.get_or_init(|| {
-            let random = Nonce::random().expect("the system has randomness");
-            let mut bytes = [0; 16];
-            bytes.copy_from_slice(&random.as_bytes()[..16]);
-            u128::from_le_bytes(bytes)
-        });
-        CallId {
-            client,
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+    /// [`NoRandomness`] if the system has none to give. Once it has given some in this process, as to any
+    /// [`Node`](crate::Node), this does not fail.
+    pub fn fresh() -> Result<CallId, NoRandomness> {
+        if CLIENT.get().is_none() {
+            let random = Nonce::random().map_err(NoRandomness)?;
+            identify_by(&random);
         }
+        CallId::next().ok_or_else(|| NoRandomness(io::ErrorKind::Other.into()))
     }
+
+    /// The next one of this process, if that has an id.
+    fn next() -> Option<CallId> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        Some(CallId {
+            client: *CLIENT.get()?,
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+        })
+    }
+}
+
+/// Which process this is.
+static CLIENT: OnceLock<u128> = OnceLock::new();
+
+/// Gives this process an id, unless it has one.
+pub(crate) fn identify_by(random: &Nonce) {
+    CLIENT.get_or_init(|| {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&random.as_bytes()[..16]);
+        u128::from_le_bytes(bytes)
+    });
 }
 
 impl fmt::Debug for CallId {
@@ -149,7 +169,10 @@ pub enum Verdict {
 /// message [carries its id](Idempotent::id), and whoever handles it writes both. `done` alone comes after the
 /// effect, and what crashes in between has the effect without the id.
 ///
-/// Its methods are called by the tasklet that reads the link, and by whoever answers, so they must not wait.
+/// Its methods are called by tasklets of their own and may wait, for a disk say. `look_up` is asked before anything else
+/// that the same link has for the same receiver is delivered, since order is kept; and a call is answered when `done` has
+/// returned, of which one runs at a time. Where one of them panics the call is refused as
+/// [forgotten](actor_core::Refusal::Forgotten), or left [unanswered](actor_core::CallError::Unanswered).
 pub trait Dedup: Send + Sync + 'static {
     /// Whether a call has been executed. Asked of those that are not remembered.
     fn look_up(&self, id: CallId) -> Verdict;

@@ -25,7 +25,7 @@ pub use config::{
     DEFAULT_MAX_MESSAGE, DEFAULT_ORPHAN_AFTER, DEFAULT_OUTBOX_BYTES, DEFAULT_OUTBOX_MESSAGES,
     WhileDown,
 };
-pub use error::{ConnectError, LookupError, NodeError, RemoteSpawnError};
+pub use error::{ConnectError, LookupError, NoRandomness, NodeError, RemoteSpawnError};
 pub use exposure::Exposure;
 pub use handshake::{Secret, Secrets};
 pub use idempotent::{CallId, Dedup, Idempotent, MemoryLimits, Verdict};

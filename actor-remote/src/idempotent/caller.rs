@@ -25,7 +25,10 @@ impl Idempotent {
         to: &Arc<dyn Foreign>,
         message: &M,
     ) -> Result<M::Reply, CallError> {
-        let id = self.id.unwrap_or_else(CallId::fresh);
+        // There is no reference without a node, which has given the process its id.
+        let maybe_executed = false;
+        let id = self.id.or_else(CallId::next);
+        let id = id.ok_or(CallError::Disconnected { maybe_executed })?;
         let until = time::now().checked_add(self.limit);
         let named = to.as_any().downcast_ref::<Named>();
         let memory = match self.id {

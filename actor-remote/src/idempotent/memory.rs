@@ -3,13 +3,16 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actor_codec::EncodeError;
+use actor_core::__private::catch_panic;
 use actor_core::remote::{Encodable, InboundCall, Returns};
 use actor_core::{CallError, Refusal, time};
 use parking_lot::Mutex;
 
+use super::aside::Aside;
 use super::{CallId, Dedup, MemoryLimits, Verdict};
 use crate::wire::frame::{Body, Malformed};
 
@@ -43,6 +46,7 @@ impl Repeated {
 #[derive(Default)]
 pub(crate) struct Memory {
     state: Mutex<State>,
+    stored: Aside,
 }
 
 #[derive(Default)]
@@ -50,8 +54,8 @@ struct State {
     limits: MemoryLimits,
     store: Option<Arc<dyn Dedup>>,
     calls: HashMap<CallId, Call>,
-    /// Those that are done, the oldest first, and until when they are remembered.
-    done: VecDeque<(Instant, CallId)>,
+    /// Those that are done, the oldest first, and until when they are remembered, if that is ever over.
+    done: VecDeque<(Option<Instant>, CallId)>,
     bytes: usize,
     clients: HashMap<u128, Client>,
     /// A client has been forgotten.
@@ -68,34 +72,60 @@ struct Client {
 }
 
 enum Call {
-    /// It is being executed, and these wait for its answer.
+    /// It is being executed, or the store is asked, and these wait for its answer.
     Runs {
-        waiting: Vec<(u64, Arc<dyn Returns>)>,
+        waiting: VecDeque<Waiting>,
         window: Duration,
     },
     Done(Arc<Outcome>),
 }
 
+/// An attempt that waits: the call, and where its answer goes.
+type Waiting = (u64, Arc<dyn Returns>);
+
 type Outcome = Result<Vec<u8>, CallError>;
+
+/// How many attempts at one call wait for its answer: the links of all but the last have ended, mostly.
+const MAX_WAITING: usize = 16;
 
 /// What is to be done with a call.
 pub(crate) enum Begun {
     /// It is to be executed, and answered to this.
     Execute(Arc<dyn Returns>),
+    /// The same, unless the store knows it. It is asked where others do not wait for that.
+    Ask(Arc<dyn Returns>, Inquiry),
     /// It is answered already, or with the one that runs.
     Known,
 }
 
-/// What has been found when a call was to be entered.
-enum Entered {
-    New,
-    Runs,
-    Done(Arc<Outcome>),
-    Full,
+/// A store is to be asked about a call.
+pub(crate) struct Inquiry {
+    memory: Arc<Memory>,
+    store: Arc<dyn Dedup>,
+    id: CallId,
+}
+
+impl Inquiry {
+    /// Asks, and has the call executed if it is new. May wait.
+    pub(crate) fn then<T>(self, execute: impl FnOnce() -> Result<(), T>) -> Result<(), T> {
+        let Inquiry { memory, store, id } = self;
+        let verdict = catch_panic(|| store.look_up(id)).unwrap_or_else(|panic| {
+            tracing::error!(%panic, ?id, "a store has panicked, and is taken not to know a call");
+            Verdict::Forgotten
+        });
+        match verdict {
+            Verdict::New => return execute(),
+            Verdict::Done(bytes) => memory.conclude(id, Ok(bytes)),
+            Verdict::Forgotten => {
+                memory.conclude(id, Err(CallError::Refused(Refusal::Forgotten)));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Memory {
-    /// A call has come, to a receiver with this memory.
+    /// A call has come, to a receiver with this memory. Never waits.
     pub(crate) fn begin(
         memory: Option<&Arc<Memory>>,
         repeated: Repeated,
@@ -103,99 +133,68 @@ impl Memory {
         call: &InboundCall,
     ) -> Begun {
         let refuse = |why| {
-            call.returns.answer(call.id, Err(CallError::Refused(why)));
+            call.returns.answer(call.id, Err(why));
             Begun::Known
         };
         let Some(memory) = memory else {
-            return refuse(Refusal::NotIdempotent);
+            return refuse(CallError::Refused(Refusal::NotIdempotent));
         };
-        let id = repeated.id;
-        let (store, gone) = {
-            let mut state = memory.state.lock();
-            let gone = state.forget_old();
-            match state.calls.get_mut(&id) {
-                Some(Call::Runs { waiting, .. }) => {
-                    waiting.push((call.id, call.returns.clone()));
-                    return Begun::Known;
-                }
-                Some(Call::Done(outcome)) => {
-                    let outcome = outcome.clone();
-                    drop(state);
-                    drop(gone);
-                    answer(&*call.returns, call.id, &outcome);
-                    return Begun::Known;
-                }
-                None => {}
-            }
-            (state.store.clone(), gone)
-        };
-        drop(gone);
-        match store.map(|store| store.look_up(id)) {
-            Some(Verdict::Done(bytes)) => {
-                answer(&*call.returns, call.id, &Ok(bytes));
-                return Begun::Known;
-            }
-            Some(Verdict::Forgotten) => return refuse(Refusal::Forgotten),
-            // It knows all.
-            Some(Verdict::New) => {}
-            None => {
-                let state = memory.state.lock();
-                let is_forgotten = match state.clients.get(&id.client) {
-                    Some(client) => client.forgotten.is_some_and(|number| id.number <= number),
-                    None => state.forgotten && repeated.before.is_some(),
-                };
-                let was_elsewhere = repeated.before.is_some_and(|before| before != incarnation);
-                if is_forgotten || was_elsewhere {
-                    drop(state);
-                    return refuse(Refusal::Forgotten);
-                }
-            }
-        }
-        match memory.enter(repeated, call) {
-            Entered::New => Begun::Execute(Arc::new(Recorder {
-                memory: memory.clone(),
-                id,
-            })),
-            Entered::Runs => Begun::Known,
-            Entered::Done(outcome) => {
-                answer(&*call.returns, call.id, &outcome);
-                Begun::Known
-            }
-            Entered::Full => {
-                call.returns.answer(call.id, Err(CallError::Full));
-                Begun::Known
-            }
-        }
-    }
-
-    /// Remembers that a call is being executed, if there is room. What comes by another link at the same moment finds it.
-    fn enter(&self, repeated: Repeated, call: &InboundCall) -> Entered {
-        let mut state = self.state.lock();
-        let Repeated { id, window, .. } = repeated;
+        let Repeated { id, window, before } = repeated;
+        let mut state = memory.state.lock();
+        let mut gone = state.forget_old();
         match state.calls.get_mut(&id) {
             Some(Call::Runs { waiting, .. }) => {
-                waiting.push((call.id, call.returns.clone()));
-                return Entered::Runs;
+                let oldest = if waiting.len() < MAX_WAITING {
+                    None
+                } else {
+                    waiting.pop_front()
+                };
+                waiting.push_back((call.id, call.returns.clone()));
+                drop(state);
+                drop(gone);
+                if let Some((call, returns)) = oldest {
+                    let maybe_executed = true;
+                    returns.answer(call, Err(CallError::Disconnected { maybe_executed }));
+                }
+                return Begun::Known;
             }
-            Some(Call::Done(outcome)) => return Entered::Done(outcome.clone()),
+            Some(Call::Done(outcome)) => {
+                let outcome = outcome.clone();
+                drop(state);
+                drop(gone);
+                answer(&*call.returns, call.id, &outcome);
+                return Begun::Known;
+            }
             None => {}
         }
-        let mut gone = Vec::new();
-        while state.calls.len() >= state.limits.calls {
-            match state.forget_one() {
-                Some(call) => gone.push(call),
-                None => return Entered::Full,
-            }
+        let store = state.store.clone();
+        // A store knows all.
+        if store.is_none() && state.has_forgotten(id, before, incarnation) {
+            drop(state);
+            drop(gone);
+            return refuse(CallError::Refused(Refusal::Forgotten));
         }
-        if !state.clients.contains_key(&id.client) && !state.make_room_for_client() {
-            return Entered::Full;
+        if !state.make_room(id.client, &mut gone) {
+            drop(state);
+            drop(gone);
+            return refuse(CallError::Full);
         }
+        // From here on, what comes by another link finds it.
         state.clients.entry(id.client).or_default().calls += 1;
-        let waiting = vec![(call.id, call.returns.clone())];
+        let waiting = VecDeque::from([(call.id, call.returns.clone())]);
         state.calls.insert(id, Call::Runs { waiting, window });
         drop(state);
         drop(gone);
-        Entered::New
+        let memory = memory.clone();
+        let recorder = Arc::new(Recorder {
+            memory: memory.clone(),
+            id,
+            answered: AtomicBool::new(false),
+        });
+        match store {
+            None => Begun::Execute(recorder),
+            Some(store) => Begun::Ask(recorder, Inquiry { memory, store, id }),
+        }
     }
 
     pub(crate) fn set(&self, limits: MemoryLimits, store: Option<Arc<dyn Dedup>>) {
@@ -207,42 +206,54 @@ impl Memory {
         drop(before);
     }
 
-    /// A call has come to its end.
-    fn finish(&self, id: CallId, outcome: Outcome) {
-        // What has certainly not been executed may be, the next time.
-        let is_executed = !matches!(
-            outcome,
-            Err(CallError::Full
-                | CallError::Refused(_)
-                | CallError::Disconnected {
-                    maybe_executed: false
-                })
-        );
+    /// A call has been answered by its receiver. Never waits, as that may be where others wait.
+    fn finish(self: &Arc<Self>, id: CallId, outcome: Outcome) {
         let store = self.state.lock().store.clone();
-        if let (Some(store), Ok(bytes)) = (&store, &outcome) {
-            store.done(id, bytes);
+        match (store, outcome) {
+            (Some(store), Ok(bytes)) => {
+                let memory = self.clone();
+                self.stored.run(Box::new(move || {
+                    let stored = catch_panic(|| store.done(id, &bytes));
+                    memory.conclude(
+                        id,
+                        stored.map(|()| bytes).map_err(|panic| {
+                            tracing::error!(%panic, ?id, "a store has panicked, and a call stays unanswered");
+                            CallError::Unanswered
+                        }),
+                    );
+                }));
+            }
+            (_, outcome) => self.conclude(id, outcome),
         }
+    }
+
+    /// A call has come to its end: remembers that, and answers all who wait.
+    fn conclude(&self, id: CallId, outcome: Outcome) {
+        let is_executed = !is_certainly_not_executed(&outcome);
         let outcome = Arc::new(outcome);
         let mut gone = Vec::new();
         let waiting = {
             let mut state = self.state.lock();
-            let Some(Call::Runs { waiting, window }) = state.calls.remove(&id) else {
+            let Some(Call::Runs { waiting, window }) = state.calls.get_mut(&id) else {
                 return;
             };
+            let (waiting, window) = (std::mem::take(waiting), *window);
             if is_executed {
                 state.bytes += size(&outcome);
                 let age = window.saturating_mul(2).min(state.limits.age);
-                if let Some(until) = time::now().checked_add(age) {
-                    state.done.push_back((until, id));
-                }
+                state.done.push_back((time::now().checked_add(age), id));
                 state.calls.insert(id, Call::Done(outcome.clone()));
                 while state.bytes > state.limits.bytes
                     && let Some(call) = state.forget_one()
                 {
                     gone.push(call);
                 }
-            } else if let Some(client) = state.clients.get_mut(&id.client) {
-                client.calls -= 1;
+            } else {
+                // It may be, the next time.
+                state.calls.remove(&id);
+                if let Some(client) = state.clients.get_mut(&id.client) {
+                    client.calls -= 1;
+                }
             }
             waiting
         };
@@ -251,6 +262,24 @@ impl Memory {
             answer(&*returns, call, &outcome);
         }
     }
+}
+
+/// Whether an outcome says that nothing has happened. Other refusals may be of an answer, on its way from a third node.
+fn is_certainly_not_executed(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Err(CallError::Full
+            | CallError::Refused(
+                Refusal::Unknown
+                    | Refusal::NotExposed
+                    | Refusal::Version
+                    | Refusal::Forgotten
+                    | Refusal::NotIdempotent
+            )
+            | CallError::Disconnected {
+                maybe_executed: false
+            })
+    )
 }
 
 /// What one answer counts for.
@@ -266,11 +295,32 @@ fn answer(returns: &dyn Returns, call: u64, outcome: &Outcome) {
 }
 
 impl State {
+    /// Whether a call that is not known may have been executed.
+    fn has_forgotten(&self, id: CallId, before: Option<u128>, incarnation: u128) -> bool {
+        let by_number = match self.clients.get(&id.client) {
+            Some(client) => client.forgotten.is_some_and(|number| id.number <= number),
+            None => self.forgotten && before.is_some(),
+        };
+        by_number || before.is_some_and(|before| before != incarnation)
+    }
+
+    /// Forgets so much that another call can be remembered; `false` if all are being executed.
+    fn make_room(&mut self, client: u128, gone: &mut Vec<Call>) -> bool {
+        while self.calls.len() >= self.limits.calls {
+            match self.forget_one() {
+                Some(call) => gone.push(call),
+                None => return false,
+            }
+        }
+        self.clients.contains_key(&client) || self.make_room_for_client()
+    }
+
     /// Forgets what has been remembered for long enough.
     fn forget_old(&mut self) -> Vec<Call> {
         let now = time::now();
         let mut gone = Vec::new();
-        while self.done.front().is_some_and(|(until, _)| *until <= now) {
+        let is_over = |until: Option<Instant>| until.is_some_and(|until| until <= now);
+        while self.done.front().is_some_and(|(until, _)| is_over(*until)) {
             gone.extend(self.forget_one());
         }
         gone
@@ -314,6 +364,7 @@ impl State {
 struct Recorder {
     memory: Arc<Memory>,
     id: CallId,
+    answered: AtomicBool,
 }
 
 impl Returns for Recorder {
@@ -326,7 +377,18 @@ impl Returns for Recorder {
                 Err(_) => Err(CallError::Unanswered),
             }
         });
+        // Relaxed: for itself alone.
+        self.answered.store(true, Ordering::Relaxed);
         self.memory.finish(self.id, outcome);
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        // Whatever has become of it, nobody is to wait for ever, nor may it be executed again.
+        if !*self.answered.get_mut() {
+            self.memory.finish(self.id, Err(CallError::Unanswered));
+        }
     }
 }
 

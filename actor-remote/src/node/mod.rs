@@ -108,6 +108,7 @@ impl Node {
     /// [`NodeError::Name`].
     pub fn start(config: Config) -> Result<Node, NodeError> {
         let mut incarnation = [0; 16];
+        crate::idempotent::identify_by(&handshake::Nonce::random()?);
         let random = handshake::Nonce::random()?;
         incarnation.copy_from_slice(&random.as_bytes()[..16]);
         let half_open = HalfOpen::new(config.half_open);

@@ -142,7 +142,7 @@ fn what_has_been_forgotten_is_not_executed_again() {
             ..MemoryLimits::default()
         });
         pair.slow.may_answer.set();
-        let how = Idempotent::new().id(CallId::fresh());
+        let how = Idempotent::new().id(CallId::fresh().unwrap());
         assert_eq!(pair.remote.call_idempotent(Add(5), &how), Ok(5));
         assert_eq!(pair.remote.call_idempotent(Add(5), &how), Ok(5));
         assert_eq!(pair.slow.sum(), 5);
@@ -165,7 +165,7 @@ fn what_is_old_is_forgotten() {
             ..MemoryLimits::default()
         });
         pair.slow.may_answer.set();
-        let how = Idempotent::new().id(CallId::fresh());
+        let how = Idempotent::new().id(CallId::fresh().unwrap());
         assert_eq!(pair.remote.call_idempotent(Add(5), &how), Ok(5));
         Tasklet::sleep(Duration::from_millis(5));
         assert_eq!(
