@@ -398,11 +398,16 @@ impl Reader {
         let cost = cost(bytes.len());
 
         let export = self.find(number, class)?;
+        let mut inquiry = None;
         if let (Some(once), Ok(_), Some(own)) = (once, &export, &mut call) {
             let remembers = object(&mut self.named, &mut self.handles, number)
                 .and_then(|object| object.exposed.as_ref()?.remembers());
             match Memory::begin(remembers.as_ref(), once, self.local.incarnation, own) {
                 Begun::Execute(returns) => own.returns = returns,
+                Begun::Ask(returns, ask) => {
+                    own.returns = returns;
+                    inquiry = Some(ask);
+                }
                 Begun::Known => {
                     // It has been answered, or will be.
                     drop(arrivals);
@@ -423,6 +428,8 @@ impl Reader {
                 let behind = object(&mut self.named, &mut self.handles, number)
                     .and_then(|object| object.ferry.as_ref())
                     .is_some_and(|ferry| ferry.is_busy());
+                // A store may take its time, and is asked where messages wait for room.
+                let behind = behind || inquiry.is_some();
                 let asker = call.as_ref().map(|call| (call.id, call.returns.clone()));
                 let deliver = || match &arrivals {
                     Some(arrivals) => {
@@ -451,7 +458,13 @@ impl Reader {
         }
         let refused = match outcome {
             Ok(Delivered::Done) => None,
-            Ok(Delivered::Full(wait)) => return self.ferry(number, wait, cost),
+            Ok(Delivered::Full(wait)) => {
+                let wait = match inquiry {
+                    None => wait,
+                    Some(inquiry) => Box::new(move || inquiry.then(wait)),
+                };
+                return self.ferry(number, wait, cost);
+            }
             Err(undelivered) => Some(undelivered),
         };
         if let Some(undelivered) = refused
