@@ -37,12 +37,24 @@ impl Agent {
     }
 
     pub(crate) fn start_at(name: &str, addr: SocketAddr) -> Agent {
+        Agent::start_as("agent::a_node", name, addr, &[])
+    }
+
+    /// Starts a process that is what `role` says, with `settings` in its environment.
+    pub(crate) fn start_as(
+        role: &'static str,
+        name: &str,
+        addr: SocketAddr,
+        settings: &[(&'static str, String)],
+    ) -> Agent {
         let name = name.to_owned();
+        let settings = settings.to_vec();
         block_on_thread(move || {
             let mut child = Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "agent::a_node", "--nocapture", "--ignored"])
+                .args(["--exact", role, "--nocapture", "--ignored"])
                 .env(NAME, &name)
                 .env(ADDR, addr.to_string())
+                .envs(settings)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
@@ -122,10 +134,7 @@ pub(crate) fn node(name: &str) -> Node {
 #[test]
 #[ignore = "started by the tests that need other processes"]
 fn a_node() {
-    let Ok(name) = std::env::var(NAME) else {
-        return;
-    };
-    let addr: SocketAddr = std::env::var(ADDR).unwrap().parse().unwrap();
+    let Some((name, addr)) = given() else { return };
     program(move || {
         let settings = config(&name).heartbeat(ASK, GIVE_UP);
         let node = Node::listen(addr, settings).unwrap();
@@ -133,26 +142,35 @@ fn a_node() {
         node.expose("log", &logged.addr).protocol::<Log>();
         let (deaf, _) = deaf();
         node.expose("deaf", deaf.tasklet()).message::<Add>();
-        say(&node.local_addr().unwrap().to_string());
-        loop {
-            let line = block_on_thread(|| {
-                let mut line = String::new();
-                let read = std::io::stdin().lock().read_line(&mut line);
-                read.is_ok_and(|read| read > 0).then_some(line)
-            });
-            // Whoever has started it is gone.
-            let Some(line) = line else { return quit(0) };
-            let mut words = line.split_whitespace();
-            let answer = match (words.next(), words.next()) {
-                (Some("connect"), Some(addr)) => connect(&node, addr.parse().unwrap()),
-                (Some("peers"), _) => peers(&node),
-                (Some("call-all"), _) => call_all(&node),
-                (Some("seen"), _) => format!("{:?}", logged.addr.call(Seen).unwrap()),
-                order => panic!("{order:?} is no order"),
-            };
-            say(&answer);
-        }
+        obey(&node, |words| match words {
+            ["connect", addr] => connect(&node, addr.parse().unwrap()),
+            ["peers"] => peers(&node),
+            ["call-all"] => call_all(&node),
+            ["seen"] => format!("{:?}", logged.addr.call(Seen).unwrap()),
+            order => panic!("{order:?} is no order"),
+        });
     });
+}
+
+/// Which node this process is to be, and where, if it was started to be one.
+pub(crate) fn given() -> Option<(String, SocketAddr)> {
+    let name = std::env::var(NAME).ok()?;
+    Some((name, std::env::var(ADDR).unwrap().parse().unwrap()))
+}
+
+/// Says where it is, and does what it is told, until nobody is there any more who could.
+pub(crate) fn obey(node: &Node, mut order: impl FnMut(&[&str]) -> String) {
+    say(&node.local_addr().unwrap().to_string());
+    loop {
+        let line = block_on_thread(|| {
+            let mut line = String::new();
+            let read = std::io::stdin().lock().read_line(&mut line);
+            read.is_ok_and(|read| read > 0).then_some(line)
+        });
+        let Some(line) = line else { return quit(0) };
+        let words: Vec<_> = line.split_whitespace().collect();
+        say(&order(&words));
+    }
 }
 
 #[allow(

@@ -3,11 +3,17 @@
 extern crate actor_core as concurrence;
 
 mod agent;
+mod children;
 mod closing;
 mod common;
+mod gate;
+mod host;
 mod large;
 mod mesh;
+mod once;
 mod pressure;
 mod processes;
 mod proxied;
 mod proxy;
+#[path = "../support/program.rs"]
+mod support;

@@ -1,18 +1,10 @@
 //! What the tests talk about, and nodes to talk over.
 
-use std::process::ExitCode;
-use std::sync::Arc;
-use std::time::Duration;
-
-use actor_core::sync::Event;
-use actor_core::{
-    Actor, Addr, Context, Handler, JoinHandle, Message, Recipient, ReplyTo, Tasklet, dispatch, time,
-};
+use actor_core::{Actor, Addr, Context, Handler, Message, Recipient, ReplyTo, Tasklet};
 use actor_remote::{Config, Node, PeerRef, protocol};
 use serde::{Deserialize, Serialize};
 
-/// Longer than anything takes that goes well.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) use crate::support::{LONG, deaf, program, until};
 
 #[derive(Message, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[message(remote = "test.Add", reply = u64)]
@@ -104,36 +96,6 @@ impl Handler<Length> for Keeper {
     fn handle(&mut self, Length(texts): Length, _: &mut Context<Self>) -> usize {
         texts.iter().map(String::len).sum()
     }
-}
-
-/// Runs a test in a program of its own.
-pub(crate) fn program(test: impl FnOnce() + Send + 'static) {
-    assert_eq!(dispatch(test), ExitCode::SUCCESS);
-}
-
-/// Waits until something holds that no event tells of.
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let limit = time::now() + LONG;
-    while !holds() {
-        assert!(time::now() < limit, "it never came to pass that {what}");
-        Tasklet::sleep(Duration::from_millis(1));
-    }
-}
-
-/// One that takes calls and does not answer them, and an event that is set when it has one.
-pub(crate) fn deaf() -> (JoinHandle<()>, Arc<Event>) {
-    let taken = Arc::new(Event::new());
-    let deaf = Tasklet::spawn({
-        let taken = taken.clone();
-        move || {
-            let mut kept = Vec::new();
-            for message in Tasklet::receive() {
-                kept.push(message);
-                taken.set();
-            }
-        }
-    });
-    (deaf, taken)
 }
 
 /// Has `server` end its link with the node `client`, which knows it as `peer`, and waits until that is noticed. The

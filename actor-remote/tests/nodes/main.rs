@@ -10,6 +10,8 @@ mod handles;
 mod idempotent;
 mod offers;
 mod refusals;
+#[path = "../support/program.rs"]
+mod support;
 mod third;
 #[cfg(feature = "tls")]
 mod tls;
