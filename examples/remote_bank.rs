@@ -22,11 +22,21 @@
 //!   the other is not. At its start it does again what is in the journal; half an entry, the last one, is
 //!   what nobody was answered about, and is taken away.
 //! - To take money out for another branch and to intend to send it there is one entry. What is intended is sent,
-//!   as a deposit with the number of the transfer, until the other branch has answered; that this has
-//!   happened is another entry. If it gets lost, the deposit is sent once more, and answered as it was before.
+//!   one remittance after the other, each until the other branch has answered; that this has
+//!   happened is another entry. If it gets lost, the remittance is sent once more, and has no effect.
 //! - Who asked for the transfer is answered when the money has arrived.
 //!
-//! A branch remembers all numbers. A real one would forget those that are older than anybody tries again for.
+//! What a branch remembers is bounded, and forgetting is safe:
+//!
+//! - Of the tellers' numbers it remembers the highest hundred thousand. Whenever it forgets one it draws a line
+//!   behind it, and what is below the line and not remembered it refuses: that may have been done before, so
+//!   it is not done. Numbers begin with the time at which they were given, so the line is behind those that
+//!   anybody still asks about; a teller whose clock is slow is refused, and does no harm.
+//! - Of the other branches' remittances it remembers how many have come. Each branch numbers those to another one after
+//!   the other, and sends none before the one before has been answered: so what comes is the next, or one that has
+//!   been before. Nothing that is under way is ever too old.
+//!
+//! The journal grows with each entry. A real bank would write down now and then what all of it comes to.
 
 #[path = "remote_bank/branch.rs"]
 mod branch;
@@ -52,7 +62,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Puts money in; the answer is the balance then.
 #[derive(Message, Clone, Serialize, Deserialize)]
-#[message(remote = "bank.Deposit", reply = u64)]
+#[message(remote = "bank.Deposit", reply = Result<u64, OrderError>)]
 struct Deposit {
     id: u64,
     account: String,
@@ -61,7 +71,7 @@ struct Deposit {
 
 /// Takes money out and puts it in elsewhere. The answer is what is left.
 #[derive(Message, Clone, Serialize, Deserialize)]
-#[message(remote = "bank.Transfer", reply = Result<u64, TransferError>)]
+#[message(remote = "bank.Transfer", reply = Result<u64, OrderError>)]
 struct Transfer {
     id: u64,
     account: String,
@@ -70,22 +80,36 @@ struct Transfer {
     to: (String, String),
 }
 
+/// Money from another branch, which has taken it out. Only the next one counts.
+#[derive(Message, Clone, Serialize, Deserialize)]
+#[message(remote = "bank.Remittance", reply = ())]
+struct Remittance {
+    from: String,
+    /// How many there have been from that branch before, and this one.
+    number: u64,
+    account: String,
+    amount: u32,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-enum TransferError {
+enum OrderError {
     /// There is no more than this.
     TooLittle(u64),
     /// There is no such branch.
     UnknownBranch,
     /// Too many transfers wait for their branches.
     Busy,
+    /// It has been done, or not: nobody knows any more.
+    TooOld,
 }
 
-impl fmt::Display for TransferError {
+impl fmt::Display for OrderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TransferError::TooLittle(left) => write!(f, "there are only {left}"),
-            TransferError::UnknownBranch => f.write_str("there is no such branch"),
-            TransferError::Busy => f.write_str("too many transfers wait already"),
+            OrderError::TooLittle(left) => write!(f, "there are only {left}"),
+            OrderError::UnknownBranch => f.write_str("there is no such branch"),
+            OrderError::Busy => f.write_str("too many transfers wait already"),
+            OrderError::TooOld => f.write_str("it is too old to be known"),
         }
     }
 }
@@ -99,7 +123,7 @@ struct Balance(String);
 #[message(remote = "bank.Statement", reply = (u64, u64))]
 struct Statement;
 
-protocol! { Bank: Deposit, Transfer, Balance, Statement }
+protocol! { Bank: Deposit, Transfer, Remittance, Balance, Statement }
 
 fn config(name: &str) -> Result<Config, BoxError> {
     let config = Config::new(name)

@@ -32,6 +32,13 @@ pub(crate) enum Entry {
     },
     /// The other branch has it.
     Arrived { id: u64 },
+    /// Money has come from another branch, for the `number`th time.
+    Remittance {
+        from: String,
+        number: u64,
+        account: String,
+        amount: u32,
+    },
 }
 
 /// A file of lines, each with a checksum.

@@ -1,13 +1,14 @@
 //! A teller: takes orders line by line, and sees to it that they reach their branches.
 
 use std::env;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use concurrence::remote::{Node, Takes};
 use concurrence::{BoxError, CallError, Refusal, RemoteMessage, Tasklet, io};
 
 use crate::{
-    Balance, Bank, Deposit, PATIENCE, PAUSE, Statement, Transfer, config, keep_connected, linked,
+    Balance, Bank, Deposit, OrderError, PATIENCE, PAUSE, Statement, Transfer, config,
+    keep_connected, linked,
 };
 
 /// What has become of an order.
@@ -42,7 +43,7 @@ impl Teller {
                     account: account.to_owned(),
                     amount: amount.parse().ok()?,
                 };
-                self.ask(branch, order, |balance| Outcome::Done(balance.to_string()))
+                self.ask(branch, order, answered)
             }
             ["transfer", account, to, amount, id @ ..] => {
                 let (account, branch) = account.split_once('@')?;
@@ -53,10 +54,7 @@ impl Teller {
                     amount: amount.parse().ok()?,
                     to: (to.to_owned(), to_branch.to_owned()),
                 };
-                self.ask(branch, order, |answer| match answer {
-                    Ok(left) => Outcome::Done(left.to_string()),
-                    Err(error) => Outcome::Failed(error.to_string()),
-                })
+                self.ask(branch, order, answered)
             }
             ["balance", account] => {
                 let (account, branch) = account.split_once('@')?;
@@ -104,10 +102,22 @@ impl Teller {
     }
 }
 
-/// The number of an order: one that is given, or a new one.
+fn answered(answer: Result<u64, OrderError>) -> Outcome {
+    match answer {
+        Ok(balance) => Outcome::Done(balance.to_string()),
+        Err(error @ OrderError::TooOld) => Outcome::Unknown(error.to_string()),
+        Err(error) => Outcome::Failed(error.to_string()),
+    }
+}
+
+/// The number of an order: one that is given, or a new one. That begins with the milliseconds of the clock, so
+/// that later ones are higher, and has dice behind them, so that no other teller has the same.
 fn number(given: &[&str]) -> Option<u64> {
     match given {
-        [] => Some(fastrand::u64(..)),
+        [] => {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+            Some((since.as_millis() as u64) << 20 | fastrand::u64(..1 << 20))
+        }
         [id] => id.parse().ok(),
         _ => None,
     }
