@@ -353,7 +353,7 @@ impl Toy {
                     let (mut dice, clock) = (dice.fork(), &clock);
                     scope.spawn(move || {
                         let order = |_| self.order(Order::by(&mut dice), n == 0, clock);
-                        (0..150).map(order).collect::<Vec<_>>()
+                        (0..100).map(order).collect::<Vec<_>>()
                     })
                 })
                 .collect();

@@ -8,11 +8,14 @@ use std::time::Duration;
 use actor_core::{Tasklet, block_on_thread, quit};
 use actor_remote::{Node, PeerRef};
 
-use crate::common::{Add, Item, LONG, Log, Logged, Seen, config, deaf, program};
+use crate::common::{Add, Item, LONG, Log, Logged, Seen, config, deaf, program, secret};
 
 /// Which node the process is to be, and where it is to listen.
 const NAME: &str = "FAULTS_NODE_NAME";
 const ADDR: &str = "FAULTS_NODE_ADDR";
+
+/// Whether they are to have the secret of those that have one.
+const SECRET: &str = "FAULTS_NODE_SECRET";
 
 /// After how much silence these nodes ask, and give a link up.
 pub(crate) const ASK: Duration = Duration::from_millis(200);
@@ -40,6 +43,12 @@ impl Agent {
         Agent::start_as("agent::a_node", name, addr, &[])
     }
 
+    /// Starts one in a network namespace of its own, where it is reached from elsewhere.
+    pub(crate) fn start_in(namespace: &str, name: &str, addr: SocketAddr) -> Agent {
+        let settings = [(SECRET, "yes".to_owned())];
+        Agent::launch(Some(namespace), "agent::a_node", name, addr, &settings)
+    }
+
     /// Starts a process that is what `role` says, with `settings` in its environment.
     pub(crate) fn start_as(
         role: &'static str,
@@ -47,10 +56,30 @@ impl Agent {
         addr: SocketAddr,
         settings: &[(&'static str, String)],
     ) -> Agent {
+        Agent::launch(None, role, name, addr, settings)
+    }
+
+    fn launch(
+        namespace: Option<&str>,
+        role: &'static str,
+        name: &str,
+        addr: SocketAddr,
+        settings: &[(&'static str, String)],
+    ) -> Agent {
         let name = name.to_owned();
         let settings = settings.to_vec();
+        let own = std::env::current_exe().unwrap();
+        let mut command = match namespace {
+            None => Command::new(own),
+            Some(namespace) => {
+                // It becomes that program, and is no process besides.
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", namespace]).arg(own);
+                command
+            }
+        };
         block_on_thread(move || {
-            let mut child = Command::new(std::env::current_exe().unwrap())
+            let mut child = command
                 .args(["--exact", role, "--nocapture", "--ignored"])
                 .env(NAME, &name)
                 .env(ADDR, addr.to_string())
@@ -137,6 +166,10 @@ fn a_node() {
     let Some((name, addr)) = given() else { return };
     program(move || {
         let settings = config(&name).heartbeat(ASK, GIVE_UP);
+        let settings = match std::env::var(SECRET) {
+            Ok(_) => settings.secret(secret()),
+            Err(_) => settings,
+        };
         let node = Node::listen(addr, settings).unwrap();
         let logged = Logged::new();
         node.expose("log", &logged.addr).protocol::<Log>();
@@ -146,6 +179,9 @@ fn a_node() {
             ["connect", addr] => connect(&node, addr.parse().unwrap()),
             ["peers"] => peers(&node),
             ["call-all"] => call_all(&node),
+            ["send", name, from, to] => {
+                send(&node, name, from.parse().unwrap()..to.parse().unwrap())
+            }
             ["seen"] => format!("{:?}", logged.addr.call(Seen).unwrap()),
             order => panic!("{order:?} is no order"),
         });
@@ -189,6 +225,20 @@ fn connect(node: &Node, addr: SocketAddr) -> String {
         .spawn(move || drop(node.connect(addr)))
         .unwrap();
     "connects".into()
+}
+
+/// Sends items with these numbers, and says how many have gone; the last one is a call, and has arrived then.
+fn send(node: &Node, name: &str, numbers: std::ops::Range<u64>) -> String {
+    let Some(peer) = node.peer(name) else {
+        return "0".into();
+    };
+    let log = peer.unchecked::<Log>("log");
+    let gone = numbers.take_while(|n| log.send(Item(*n, "x".repeat(100))).is_ok());
+    let gone = gone.count();
+    match log.call_timeout(Add(1), LONG) {
+        Ok(_) => gone.to_string(),
+        Err(error) => format!("{gone} and {error}"),
+    }
 }
 
 fn peers(node: &Node) -> String {

@@ -10,6 +10,7 @@ mod gate;
 mod host;
 mod large;
 mod mesh;
+mod network;
 mod once;
 mod pressure;
 mod processes;
