@@ -304,7 +304,8 @@ impl<T> ReplyTo<T> {
         self.put(Ok(value));
     }
 
-    /// Whether somebody still waits for the answer.
+    /// Whether somebody still waits for the answer, and by this. Not once it has gone to another process in a message:
+    /// it is answered there.
     ///
     /// ```
     /// # extern crate actor_core as concurrence;
@@ -324,6 +325,10 @@ impl<T> ReplyTo<T> {
     /// # }
     /// ```
     pub fn is_wanted(&self) -> bool {
+        #[cfg(feature = "remote")]
+        if self.is_abroad() {
+            return false;
+        }
         self.answers
             .as_ref()
             .is_some_and(|answers| !answers.cell().is_given_up())

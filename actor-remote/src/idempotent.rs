@@ -8,6 +8,8 @@
 mod aside;
 mod caller;
 mod memory;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::io;

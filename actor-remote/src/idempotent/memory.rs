@@ -22,10 +22,10 @@ const MAX_ANSWER: usize = 1 << 20;
 /// What a call that may be made again says of itself.
 #[derive(Clone, Copy)]
 pub(crate) struct Repeated {
-    id: CallId,
-    window: Duration,
+    pub(super) id: CallId,
+    pub(super) window: Duration,
     /// Which process has perhaps executed it.
-    before: Option<u128>,
+    pub(super) before: Option<u128>,
 }
 
 impl Repeated {

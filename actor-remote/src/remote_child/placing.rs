@@ -120,17 +120,23 @@ impl<P: Protocol> Plan<P> {
     fn places(&self) -> Result<Vec<usize>, BoxError> {
         let count = self.placements.len();
         let last = self.place.lock().last;
-        if let Some(last) = last
-            && !self.elsewhere
-        {
-            let peer = &self.placements[last];
-            if !peer.wait_connected(self.linger) {
-                return Err(format!("{} has not come back", peer.name()).into());
-            }
-            return Ok(vec![last]);
-        }
         let first = last.unwrap_or(0);
-        Ok((0..count).map(|n| (first + n) % count).collect())
+        let places: Vec<_> = if last.is_some() && !self.elsewhere {
+            vec![first]
+        } else {
+            (0..count).map(|n| (first + n) % count).collect()
+        };
+        // Failing at once would only use up the restarts that the supervisor makes.
+        let peers: Vec<_> = places
+            .iter()
+            .map(|place| &self.placements[*place])
+            .collect();
+        if is_one_there(&peers, self.linger) {
+            Ok(places)
+        } else {
+            let names: Vec<_> = peers.iter().map(|peer| peer.name()).collect();
+            Err(format!("no link to {} has come back", names.join(", ")).into())
+        }
     }
 
     /// Has it started at the first of these that does.
@@ -265,6 +271,29 @@ impl<P: Protocol> Plan<P> {
             }
             let Some((right, until)) = waits else { return };
             right.wait_connected(remaining(until));
+        }
+    }
+}
+
+/// Waits until there is a link to one of these.
+fn is_one_there(peers: &[&PeerRef], limit: Duration) -> bool {
+    let until = time::now().checked_add(limit);
+    if peers.is_empty() || peers.iter().any(|peer| peer.is_connected()) {
+        return true;
+    }
+    loop {
+        let left = remaining(until);
+        // By turns: there is no event of any of them.
+        let turn = if peers.len() > 1 {
+            left.min(PAUSE)
+        } else {
+            left
+        };
+        if peers.iter().any(|peer| peer.wait_connected(turn)) {
+            return true;
+        }
+        if left.is_zero() {
+            return false;
         }
     }
 }

@@ -1,18 +1,13 @@
 //! Nodes that are all linked with each other, each a process of its own.
 
-use std::time::Duration;
-
-use actor_core::{Tasklet, time};
-
 use crate::agent::Agent;
-use crate::common::{LONG, program};
+use crate::common::{program, until};
 
 const NODES: usize = 10;
 
 /// Waits until all say what they are to say.
 fn all_say(agents: &mut [Agent], order: &str) {
     let names: Vec<_> = agents.iter().map(|agent| agent.name.clone()).collect();
-    let limit = time::now() + 2 * LONG;
     for agent in agents {
         let others: Vec<_> = names
             .iter()
@@ -20,34 +15,20 @@ fn all_say(agents: &mut [Agent], order: &str) {
             .map(String::as_str)
             .collect();
         let expected = others.join(" ");
-        loop {
-            let said = agent.order(order);
-            if said == expected {
-                break;
-            }
-            assert!(
-                time::now() < limit,
-                "{} says {said:?} to {order}",
-                agent.name
-            );
-            Tasklet::sleep(Duration::from_millis(20));
-        }
+        until(
+            &format!("{} says {expected} to {order}", agent.name),
+            || agent.order(order) == expected,
+        );
     }
 }
 
 /// Waits until each has as many connections as there are others, besides the sockets that it had before.
 fn one_link_each(agents: &[Agent], before: usize) {
-    let limit = time::now() + LONG;
+    let expected = before + agents.len() - 1;
     for agent in agents {
-        while agent.sockets() != before + agents.len() - 1 {
-            assert!(
-                time::now() < limit,
-                "{} has {} sockets",
-                agent.name,
-                agent.sockets()
-            );
-            Tasklet::sleep(Duration::from_millis(20));
-        }
+        until(&format!("{} has {expected} sockets", agent.name), || {
+            agent.sockets() == expected
+        });
     }
 }
 

@@ -119,22 +119,26 @@ fn a_process_that_is_stopped_for_a_moment() {
         let log = peer.lookup::<Log>("log").unwrap();
         log.monitor();
         assert_eq!(log.call(Add(1)), Ok(1));
+        let send = |numbers: std::ops::Range<u64>| {
+            for n in numbers {
+                log.send(Item(n, String::new())).unwrap();
+            }
+        };
+        send(0..100);
+        agent.signal("-STOP");
+        send(100..200);
+        // A call that is answered when it goes on.
         let caller = Tasklet::spawn({
             let log = log.clone();
-            move || {
-                for n in 0..200 {
-                    log.send(Item(n, String::new())).unwrap();
-                    Tasklet::sleep(Duration::from_millis(2));
-                }
-                log.call(Add(1))
-            }
+            move || log.call(Add(1))
         });
-        agent.signal("-STOP");
-        // Not for an event: for less than what a link is given up after.
+        // This is the moment: less than what a link is given up after, and more than after what is asked.
         Tasklet::sleep(GIVE_UP / 3);
+        assert_eq!(peer.held().0, 1, "it waits");
         agent.signal("-CONT");
         assert_eq!(caller.join().unwrap(), Ok(2));
-        assert_eq!(log.call(Seen), Ok((0..200).collect()));
+        send(200..300);
+        assert_eq!(log.call(Seen), Ok((0..300).collect()));
         assert_eq!(Tasklet::pending(), 0, "nobody was told of an end");
         assert_eq!(peers_of(&mut agent), "client");
         node.close();

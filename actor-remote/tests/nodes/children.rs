@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actor_core::{Addr, CallError, Child, Restart, SendError, Supervisor};
+use actor_core::{
+    Addr, CallError, Child, Exit, ExitReason, Restart, SendError, Supervisor, Tasklet,
+};
 use actor_remote::{Config, Node, PeerRef, RemoteActor, RemoteChild, RemoteRef, WhichNode};
 
 use crate::common::{Add, Book, Fail, Keeper, LONG, Note, program, until};
@@ -228,14 +230,24 @@ fn one_that_may_not_go_elsewhere_waits_for_its_node() {
         );
         let addr = one.node.local_addr().unwrap().to_string();
         let supervised = Supervised::new(&[&one, &two], |child| {
-            child.linger(Duration::from_millis(500))
+            child.linger(Duration::from_millis(50))
         });
         let keeper = &supervised.keeper;
         assert_eq!(keeper.call(Add(1)), Ok(11));
         drop(one);
-        assert!(supervised.peers[0].wait_disconnected(LONG));
-        // It fails and waits again, in another life, meanwhile.
-        actor_core::Tasklet::sleep(Duration::from_millis(700));
+        // It fails and waits again, in another life, and then in another.
+        let mut failed = 0;
+        while failed < 2 {
+            let life = supervised.child.monitor();
+            let ended = Tasklet::receive_one().unwrap().downcast::<Exit>().unwrap();
+            assert_eq!(ended.pid, life.pid());
+            match ended.reason {
+                ExitReason::Failed(_) => failed += 1,
+                // The node has said that it ends it.
+                ExitReason::Normal => assert_eq!(failed, 0),
+                other => panic!("{other:?}"),
+            }
+        }
         assert_eq!(supervised.place(), None);
         let again = anew(&addr, "one");
         until("it is back", || keeper.call(Add(0)) == Ok(10));

@@ -1,6 +1,10 @@
 //! Recipients and rights to answer in messages.
 
-use actor_core::{Addr, CallError, Recipient, Tasklet};
+use std::sync::Arc;
+
+use actor_core::{Addr, CallError, Message, Recipient, ReplyTo, Tasklet};
+use actor_remote::protocol;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::common::{Add, Book, Keeper, LONG, Later, Note, Notes, Pair, TellMe, program, until};
 
@@ -76,6 +80,53 @@ fn a_right_to_answer_crosses() {
             matches!(outcome, Err(CallError::Unanswered | CallError::Ended)),
             "{outcome:?}"
         );
+    });
+}
+
+/// A right to answer in a message, of which something stays here.
+struct Shared(Arc<ReplyTo<String>>);
+
+impl Serialize for Shared {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Shared {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        ReplyTo::deserialize(deserializer).map(|reply| Shared(Arc::new(reply)))
+    }
+}
+
+#[derive(Message, Serialize, Deserialize)]
+#[message(remote = "test.Handed")]
+struct Handed(Shared);
+
+#[test]
+fn what_is_left_of_a_right_to_answer_that_has_gone_is_not_wanted() {
+    program(|| {
+        let pair = Pair::new();
+        let answers = Tasklet::spawn(|| {
+            let message = Tasklet::receive_one().unwrap();
+            let Handed(Shared(reply)) = message.downcast().unwrap();
+            assert!(reply.is_wanted());
+            Arc::into_inner(reply).unwrap().send("yes".into());
+        });
+        pair.server
+            .expose("answers", answers.tasklet())
+            .message::<Handed>();
+        protocol! { Answering: Handed }
+        let remote = pair.peer.unchecked::<Answering>("answers");
+        let forwarder = Tasklet::spawn(move || {
+            let message = Tasklet::receive_one().unwrap();
+            let (Ask, reply) = message.downcast_call::<Ask>().unwrap();
+            let reply = Arc::new(reply);
+            assert!(reply.is_wanted());
+            remote.send(Handed(Shared(reply.clone()))).unwrap();
+            assert!(!reply.is_wanted());
+        });
+        assert_eq!(forwarder.call(Ask), Ok("yes".into()));
+        forwarder.join().unwrap();
     });
 }
 
