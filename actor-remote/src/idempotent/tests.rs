@@ -12,7 +12,9 @@ use super::{CallId, MemoryLimits};
 
 /// What has been answered to which call.
 #[derive(Debug, Default)]
-struct Answers(Mutex<Vec<(u64, Result<Vec<u8>, CallError>)>>);
+struct Answers(Mutex<Vec<(u64, Answer)>>);
+
+type Answer = Result<Vec<u8>, CallError>;
 
 impl Returns for Answers {
     fn answer(&self, call: u64, outcome: Result<&dyn Encodable, CallError>) {

@@ -9,3 +9,5 @@ mod frames;
 mod handshakes;
 mod log;
 mod raw;
+#[path = "../support/program.rs"]
+mod support;
