@@ -5,7 +5,6 @@
 //! answered then. What it has had to forget is never executed again: per caller it keeps the highest number that it has
 //! forgotten, and a number below that which it does not know is refused.
 
-mod aside;
 mod caller;
 mod memory;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Programs use this crate as `concurrence::remote`.
 
+mod aside;
 mod config;
 mod error;
 mod exposure;

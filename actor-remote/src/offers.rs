@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use actor_core::__private::catch_panic;
@@ -17,6 +17,7 @@ use actor_core::{
 use parking_lot::{Mutex, RwLock};
 use serde::de::DeserializeOwned;
 
+use crate::aside::Aside;
 use crate::handshake::PeerId;
 use crate::link::{Arguments, KILL, Link, Order, Outcome, OwnedClass, STOP};
 use crate::protocol::{Protocol, Serves};
@@ -70,6 +71,8 @@ impl Guest for Tasklet {
 pub(crate) struct Offers {
     kinds: Mutex<HashMap<String, Arc<dyn Kind>>>,
     guests: Arc<Guests>,
+    /// Who spawns what outlasts the link over which it was asked for. There is one as soon as something is offered.
+    nursery: OnceLock<Aside>,
 }
 
 /// What is started for others.
@@ -247,6 +250,8 @@ impl Offers {
                 make: Vec::new(),
             }),
         });
+        self.nursery
+            .get_or_init(|| Aside::new("starts what others want"));
         let before = self.kinds.lock().insert(kind.to_owned(), made.clone());
         drop(before);
         Offer {
@@ -283,14 +288,24 @@ impl Offers {
         let Some(starting) = self.guests.enter(link, request, number) else {
             return link.tell_outcome(request, Outcome::TooMany);
         };
-        let spawned = Tasklet::builder()
-            .name(format!("starting {name} for {}", link.peer.name))
-            .stack_size(STACK)
-            .daemon(true)
-            .spawn(move || starting.run(&*kind, &args));
-        if let Err(error) = spawned {
-            // Its order has been answered by its drop.
-            tracing::warn!(%error, "what another node wants cannot be started");
+        let who = format!("starting {name} for {}", link.peer.name);
+        self.aside(move || {
+            let spawned = Tasklet::builder()
+                .name(who)
+                .stack_size(STACK)
+                .daemon(true)
+                .spawn(move || starting.run(&*kind, &args));
+            if let Err(error) = spawned {
+                // Its order has been answered by its drop.
+                tracing::warn!(%error, "what another node wants cannot be started");
+            }
+        });
+    }
+
+    fn aside(&self, work: impl FnOnce() + Send + 'static) {
+        match self.nursery.get() {
+            Some(nursery) => nursery.run(work),
+            None => work(),
         }
     }
 
@@ -306,39 +321,56 @@ impl Offers {
         if !guests.has_orphans(&peer, session) {
             return;
         }
-        let name = format!("ends what {} does not claim", peer.name);
-        let spawned = Tasklet::builder().name(name).daemon(true).spawn({
-            let (guests, peer) = (guests.clone(), peer.clone());
-            move || {
+        self.aside(move || {
+            let name = format!("ends what {} does not claim", peer.name);
+            let (own, of) = (guests.clone(), peer.clone());
+            let spawned = Tasklet::builder().name(name).daemon(true).spawn(move || {
                 Tasklet::sleep(after);
-                let orphans = guests.condemn(|of, hosted| *of == peer && hosted.session == session);
+                let orphans = own.condemn(|peer, one| *peer == of && one.session == session);
                 for doomed in &orphans {
                     tracing::info!(
-                        peer = %peer.name, number = doomed.number,
+                        peer = %of.name, number = doomed.number,
                         "nobody has claimed what this node has had started"
                     );
                 }
-                guests.see_to_the_end(orphans);
+                own.see_to_the_end(orphans);
+            });
+            if let Err(error) = spawned {
+                tracing::warn!(%error, "what another node has had started is ended at once");
+                guests.condemn(|of, one| *of == peer && one.session == session);
             }
         });
-        if let Err(error) = spawned {
-            tracing::warn!(%error, "what another node has had started is ended at once");
-            guests.condemn(|of, hosted| *of == peer && hosted.session == session);
-        }
     }
 
     /// A link with a process begins. If others have had its node's name before, nobody will ever claim what they have had
     /// started: it is ended, and has ended before anything is started for the new one.
     pub(crate) fn met(&self, peer: &PeerId) {
         let doomed = self.guests.condemn(|of, _| is_earlier(of, peer));
-        self.guests.clone().see_to_the_end_aside(doomed);
+        self.see_to_the_end(doomed);
     }
 
     /// The node is closed, and all it has started for others is ended.
     pub(crate) fn close(&self) {
         self.guests.state.lock().closed = true;
         let doomed = self.guests.condemn(|_, _| true);
-        self.guests.clone().see_to_the_end_aside(doomed);
+        self.see_to_the_end(doomed);
+    }
+
+    /// Has those killed that do not end, aside.
+    fn see_to_the_end(&self, doomed: Vec<Doomed>) {
+        if doomed.is_empty() {
+            return;
+        }
+        let guests = self.guests.clone();
+        self.aside(move || {
+            let spawned = Tasklet::builder()
+                .name("ends what was started for others")
+                .daemon(true)
+                .spawn(move || guests.see_to_the_end(doomed));
+            if let Err(error) = spawned {
+                tracing::warn!(%error, "what another node has had started is asked to end, and not seen to");
+            }
+        });
     }
 }
 
@@ -464,20 +496,6 @@ impl Guests {
             if doomed.over.wait_timeout(left).is_err() {
                 self.stop(&doomed.peer, doomed.number, KILL);
             }
-        }
-    }
-
-    /// The same in a tasklet of its own.
-    fn see_to_the_end_aside(self: Arc<Self>, doomed: Vec<Doomed>) {
-        if doomed.is_empty() {
-            return;
-        }
-        let spawned = Tasklet::builder()
-            .name("ends what was started for others")
-            .daemon(true)
-            .spawn(move || self.see_to_the_end(doomed));
-        if let Err(error) = spawned {
-            tracing::warn!(%error, "what another node has had started is asked to end, and not seen to");
         }
     }
 

@@ -12,8 +12,8 @@ use actor_core::remote::{Encodable, InboundCall, Returns};
 use actor_core::{CallError, Refusal, time};
 use parking_lot::Mutex;
 
-use super::aside::Aside;
 use super::{CallId, Dedup, MemoryLimits, Verdict};
+use crate::aside::Aside;
 use crate::wire::frame::{Body, Malformed};
 
 /// The biggest answer that is remembered, as much as a message may have.
@@ -46,13 +46,12 @@ impl Repeated {
 #[derive(Default)]
 pub(crate) struct Memory {
     state: Mutex<State>,
-    stored: Aside,
 }
 
 #[derive(Default)]
 struct State {
     limits: MemoryLimits,
-    store: Option<Arc<dyn Dedup>>,
+    store: Option<Store>,
     calls: HashMap<CallId, Call>,
     /// Those that are done, the oldest first, and until when they are remembered, if that is ever over.
     done: VecDeque<(Option<Instant>, CallId)>,
@@ -60,6 +59,13 @@ struct State {
     clients: HashMap<u128, Client>,
     /// A client has been forgotten.
     forgotten: bool,
+}
+
+/// One of the user's, and who tells it what has been answered.
+#[derive(Clone)]
+struct Store {
+    dedup: Arc<dyn Dedup>,
+    aside: Arc<Aside>,
 }
 
 /// Of one client.
@@ -193,11 +199,15 @@ impl Memory {
         });
         match store {
             None => Begun::Execute(recorder),
-            Some(store) => Begun::Ask(recorder, Inquiry { memory, store, id }),
+            Some(Store { dedup: store, .. }) => Begun::Ask(recorder, Inquiry { memory, store, id }),
         }
     }
 
     pub(crate) fn set(&self, limits: MemoryLimits, store: Option<Arc<dyn Dedup>>) {
+        let store = store.map(|dedup| Store {
+            dedup,
+            aside: Arc::new(Aside::new("stores what was answered")),
+        });
         let before = {
             let mut state = self.state.lock();
             state.limits = limits;
@@ -210,10 +220,10 @@ impl Memory {
     fn finish(self: &Arc<Self>, id: CallId, outcome: Outcome) {
         let store = self.state.lock().store.clone();
         match (store, outcome) {
-            (Some(store), Ok(bytes)) => {
+            (Some(Store { dedup, aside }), Ok(bytes)) => {
                 let memory = self.clone();
-                self.stored.run(Box::new(move || {
-                    let stored = catch_panic(|| store.done(id, &bytes));
+                aside.run(move || {
+                    let stored = catch_panic(|| dedup.done(id, &bytes));
                     memory.conclude(
                         id,
                         stored.map(|()| bytes).map_err(|panic| {
@@ -221,7 +231,7 @@ impl Memory {
                             CallError::Unanswered
                         }),
                     );
-                }));
+                });
             }
             (_, outcome) => self.conclude(id, outcome),
         }

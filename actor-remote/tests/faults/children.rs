@@ -11,9 +11,7 @@ use fastrand::Rng;
 use crate::agent::Agent;
 use crate::common::{LONG, program, until};
 use crate::gate::{Gate, Way};
-use crate::host::{
-    Directory, LINGER, NEVER, SOON, Supervised, config, host, host_at, were_two,
-};
+use crate::host::{Directory, LINGER, NEVER, SOON, Supervised, config, host, host_at, were_two};
 
 fn node() -> Node {
     Node::start(config("supervisor")).unwrap()

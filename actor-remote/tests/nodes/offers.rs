@@ -79,6 +79,12 @@ impl Hosted {
         self.alive.load(Ordering::SeqCst)
     }
 
+    /// How many links the host reads, or has not wound up.
+    fn readers(&self) -> usize {
+        let tree = Tasklet::current().tree().to_string();
+        tree.matches("connection 127.0.0.1").count()
+    }
+
     /// Breaks the link; the node connects again.
     fn cut(&self) {
         self.host.peer("node").unwrap().disconnect();
@@ -298,6 +304,12 @@ fn tasklets_are_started_as_well() {
             .protocol::<Adding>();
         let guest = hosted.peer.spawn::<Adding>("tasklet", &()).unwrap();
         assert_eq!(guest.reference().call(Add(1)), Ok(2));
+        // It is nobody's child over whose link it was started.
+        hosted.cut();
+        assert!(hosted.peer.wait_connected(LONG));
+        assert_eq!(guest.claim().unwrap().call(Add(2)), Ok(3));
+        until("the old link is wound up", || hosted.readers() == 1);
+        assert_eq!(guest.reference().call(Add(3)), Ok(4));
         assert!(guest.stop());
         assert!(guest.join_timeout(LONG).is_some());
     });
