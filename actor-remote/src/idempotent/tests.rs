@@ -12,9 +12,9 @@ use super::{CallId, MemoryLimits};
 
 /// What has been answered to which call.
 #[derive(Debug, Default)]
-struct Answers(Mutex<Vec<(u64, Answer)>>);
+struct Answers(Mutex<Vec<Answered>>);
 
-type Answer = Result<Vec<u8>, CallError>;
+type Answered = (u64, Result<Vec<u8>, CallError>);
 
 impl Returns for Answers {
     fn answer(&self, call: u64, outcome: Result<&dyn Encodable, CallError>) {
@@ -73,7 +73,7 @@ impl Caller {
         }
     }
 
-    fn answered(&self) -> Vec<(u64, Result<Vec<u8>, CallError>)> {
+    fn answered(&self) -> Vec<Answered> {
         std::mem::take(&mut self.answers.0.lock())
     }
 }

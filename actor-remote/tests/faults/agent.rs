@@ -8,7 +8,7 @@ use std::time::Duration;
 use actor_core::{Tasklet, block_on_thread, quit};
 use actor_remote::{Node, PeerRef};
 
-use crate::common::{Add, Item, LONG, Log, Logged, Seen, config, deaf, program, secret};
+use crate::common::{Add, Item, LONG, Log, Logged, Seen, config, deaf, program, secret, until};
 
 /// Which node the process is to be, and where it is to listen.
 const NAME: &str = "FAULTS_NODE_NAME";
@@ -126,7 +126,22 @@ impl Agent {
         self.child.wait().unwrap();
     }
 
-    pub(crate) fn signal(&self, signal: &str) {
+    /// Stops it, and waits until it has stopped: a thread of it goes on until another has taken the signal.
+    pub(crate) fn stop(&self) {
+        self.signal("-STOP");
+        until("it has stopped", || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
+            let (_, behind_name) = stat.rsplit_once(") ").unwrap();
+            behind_name.starts_with('T')
+        });
+    }
+
+    /// Has it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
         let sent = Command::new("kill")
             .args([signal, &self.pid().to_string()])
             .status();

@@ -100,13 +100,13 @@ fn a_host_that_is_stopped_for_too_long_ends_it_when_it_goes_on() {
             child.linger(LINGER).restart_elsewhere()
         });
         assert_eq!(supervised.sum().as_deref(), Some("1"));
-        one.signal("-STOP");
+        one.stop();
         until("it is elsewhere", || {
             supervised.place().as_deref() == Some("two")
         });
         // This is what cannot be promised: the old one has not ended, though it can do nothing.
         assert!(were_two(&lock));
-        one.signal("-CONT");
+        one.go_on();
         until("it has ended", || alive(&mut one) == 0);
         assert_eq!((alive(&mut two), started(&mut one)), (1, 1));
         assert_eq!(supervised.sum().as_deref(), Some("1"));

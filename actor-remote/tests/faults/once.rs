@@ -151,9 +151,9 @@ fn one_that_is_stopped_for_too_long_answers_when_it_goes_on() {
         for store in [false, true] {
             let mut books = Books::new(store);
             let (id, call) = books.begin(5);
-            books.agent.signal("-STOP");
+            books.agent.stop();
             assert!(books.peer.wait_disconnected(LONG));
-            books.agent.signal("-CONT");
+            books.agent.go_on();
             assert!(books.peer.wait_connected(LONG));
             assert_eq!(books.agent.order("release"), "released");
             assert_eq!(call.join().unwrap(), Ok(5));

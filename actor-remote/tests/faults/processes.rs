@@ -72,10 +72,10 @@ fn a_process_that_is_stopped_for_too_long() {
         for n in 0..100 {
             log.send(Item(n, String::new())).unwrap();
         }
-        // It is heard for the last time after this.
-        let stopped = Instant::now();
+        // The last word that is heard of it comes later.
+        let heard = Instant::now();
         assert_eq!(log.call(Add(1)), Ok(1));
-        agent.signal("-STOP");
+        agent.stop();
         let mut sent = 100;
         log.monitor();
         // What is sent in between is taken by the system, and perhaps by the process when it goes on.
@@ -83,11 +83,11 @@ fn a_process_that_is_stopped_for_too_long() {
             sent += 1;
             Tasklet::sleep(Duration::from_millis(1));
         }
-        let lasted = stopped.elapsed();
+        let lasted = heard.elapsed();
         assert!(lasted >= GIVE_UP, "given up after {lasted:?}");
         let told = exit();
         assert!(matches!(told.reason, ExitReason::NoConnection), "{told}");
-        agent.signal("-CONT");
+        agent.go_on();
         until("there is a link again", || {
             log.call_timeout(Add(1), LONG).is_ok()
         });
@@ -125,7 +125,7 @@ fn a_process_that_is_stopped_for_a_moment() {
             }
         };
         send(0..100);
-        agent.signal("-STOP");
+        agent.stop();
         send(100..200);
         // A call that is answered when it goes on.
         let caller = Tasklet::spawn({
@@ -135,7 +135,7 @@ fn a_process_that_is_stopped_for_a_moment() {
         // This is the moment: less than what a link is given up after, and more than after what is asked.
         Tasklet::sleep(GIVE_UP / 3);
         assert_eq!(peer.held().0, 1, "it waits");
-        agent.signal("-CONT");
+        agent.go_on();
         assert_eq!(caller.join().unwrap(), Ok(2));
         send(200..300);
         assert_eq!(log.call(Seen), Ok((0..300).collect()));
