@@ -220,7 +220,9 @@ impl Config {
     /// How long an actor that another node has had [started](crate::PeerRef::spawn) here lives on when the link to
     /// that node is broken, unless the other node [claims](crate::Spawned::claim) it over the next link.
     ///
-    /// Shorter than what a supervisor there [lingers](crate::RemoteChild::linger): then the old one has ended
+    /// Then it is asked to end, and killed after five seconds. Together with the time after which this node gives a
+    /// link up (see [`heartbeat`](Self::heartbeat)), and a quarter more, as it is looked at by turns, this should be shorter
+    /// than what a supervisor there [lingers](crate::RemoteChild::linger): then the old one has ended
     /// before it starts another elsewhere, if the clocks of both run alike and neither is stopped meanwhile.
     pub fn orphan_after(mut self, time: Duration) -> Config {
         self.orphan_after = time;

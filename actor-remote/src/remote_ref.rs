@@ -136,15 +136,17 @@ impl<P: Protocol> RemoteRef<P> {
     /// Calls it so that the message is executed once, and makes the call again when the link breaks before the answer
     /// comes, for as long as `options` say.
     ///
-    /// Whoever exposes the receiver must have it [remember](crate::Exposure::idempotent) such calls. For one that is
-    /// known by its name alone the call is made again; a handle that has come in a message ends with its link. A
-    /// message that carries rights to answer cannot be sent a second time.
+    /// Whoever exposes the receiver must have it [remember](crate::Exposure::idempotent) such calls, by its name. What is
+    /// known by a handle, which has come in a message or belongs to a [child](crate::RemoteChild), remembers none, and
+    /// refuses them. A message that carries rights to answer cannot be sent a second time. An answer is remembered as
+    /// its bytes: one with references in it, or of more than a mebibyte, is not given, and the call ends with
+    /// [`CallError::Unanswered`] when it has had its effect.
     ///
     /// # Errors
     ///
     /// [`Refusal::Forgotten`](actor_core::Refusal::Forgotten) if the call may have been executed before, and the
     /// receiver does not know any more: it has been started anew, or had to make room.
-    /// [`Refusal::NotIdempotent`](actor_core::Refusal::NotIdempotent) if it remembers no calls.
+    /// [`Refusal::NotIdempotent`](actor_core::Refusal::NotIdempotent) if it remembers no calls, and has not been called.
     /// [`CallError::Disconnected`] and [`CallError::Timeout`] when the time is over: it may have been executed, or be
     /// yet. With the same [id](Idempotent::id), it can be made once more.
     ///
