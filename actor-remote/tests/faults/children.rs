@@ -4,14 +4,16 @@
 
 use std::time::{Duration, Instant};
 
-use actor_core::Tasklet;
-use actor_remote::{Node, PeerRef};
+use actor_core::{Actor, Addr, Child, Context, Exit, Handler, Supervisor, Tasklet};
+use actor_remote::{Node, PeerRef, RemoteChild, RemoteRef, WhichNode};
 use fastrand::Rng;
 
 use crate::agent::Agent;
-use crate::common::{LONG, program, until};
+use crate::common::{Add, LONG, program, until};
 use crate::gate::{Gate, Way};
-use crate::host::{Directory, LINGER, NEVER, SOON, Supervised, config, host, host_at, were_two};
+use crate::host::{
+    Directory, Keeping, LINGER, NEVER, SOON, Supervised, config, host, host_at, were_two,
+};
 
 fn node() -> Node {
     Node::start(config("supervisor")).unwrap()
@@ -317,5 +319,57 @@ fn a_supervisor_that_starts_anew_ends_what_its_last_life_has_left() {
         assert_eq!(again.order(&order), "1");
         assert_eq!((alive(&mut one), started(&mut one)), (1, 2));
         assert!(!were_two(&lock));
+    });
+}
+
+/// Fails when it is told to.
+struct Sibling;
+
+impl Actor for Sibling {}
+
+impl Handler<Add> for Sibling {
+    fn handle(&mut self, _: Add, ctx: &mut Context<Self>) -> u64 {
+        ctx.fail("told to");
+        0
+    }
+}
+
+#[test]
+fn what_an_earlier_life_has_waited_for_concerns_no_later_one() {
+    program(|| {
+        let mut gated = Gated::new(NEVER);
+        let child = RemoteChild::new("keeper", "keeper", gated.lock(), [gated.peer.clone()]);
+        let child = child.linger(LONG);
+        let keeper: RemoteRef<Keeping> = child.reference();
+        let (child, sibling) = (child.child(), Child::new("sibling", || Sibling));
+        let (own, sibling_addr) = (child.addr(), sibling.addr());
+        let supervisor = Supervisor::one_for_all()
+            .intensity(10, LONG)
+            .child(child)
+            .child(sibling);
+        let supervisor = Addr::builder().spawn_ready(supervisor).unwrap();
+        assert_eq!(keeper.call(Add(1)), Ok(1));
+        gated.gate.shut_both();
+        gated.gate.cut();
+        assert!(gated.peer.wait_disconnected(LONG));
+        // It waits for its node; and is restarted with its sibling, several times, and waits again.
+        until("it is known to be away", || own.call(WhichNode) == Ok(None));
+        for _ in 0..3 {
+            let life = own.monitor();
+            sibling_addr.call(Add(1)).ok();
+            let ended = Tasklet::receive_one().unwrap().downcast::<Exit>().unwrap();
+            assert_eq!(ended.pid, life.pid());
+        }
+        gated.gate.open();
+        until("there is another", || keeper.call(Add(1)) == Ok(1));
+        for sum in 2..20 {
+            assert_eq!(keeper.call(Add(1)), Ok(sum));
+        }
+        assert_eq!((alive(&mut gated.one), started(&mut gated.one)), (1, 2));
+        assert!(!were_two(&gated.lock()));
+        supervisor.stop();
+        supervisor.join();
+        until("it has gone", || alive(&mut gated.one) == 0);
+        gated.node.close();
     });
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use actor_core::sync::Event;
 use actor_core::{
     Addr, CallError, Child, Exit, ExitReason, Restart, SendError, Supervisor, Tasklet,
 };
@@ -252,5 +253,41 @@ fn one_that_may_not_go_elsewhere_waits_for_its_node() {
         let again = anew(&addr, "one");
         until("it is back", || keeper.call(Add(0)) == Ok(10));
         assert_eq!((again.started(), two.started()), (1, 0));
+    });
+}
+
+#[test]
+fn a_supervisor_that_is_to_stop_waits_for_no_node() {
+    program(|| {
+        let one = Host::new("127.0.0.1:0", "one");
+        let (go, asked) = (Arc::new(Event::new()), Arc::new(Event::new()));
+        let alive = Arc::<AtomicUsize>::default();
+        one.node
+            .offer("keeper", {
+                let (go, asked, alive) = (go.clone(), asked.clone(), alive.clone());
+                move |sum: u64| {
+                    if alive.fetch_add(1, Ordering::SeqCst) > 0 {
+                        asked.set();
+                        go.wait();
+                    }
+                    let keeper = Keeper {
+                        sum,
+                        ..Keeper::default()
+                    };
+                    Ok(Addr::spawn(keeper))
+                }
+            })
+            .protocol::<Book>();
+        let supervised = Supervised::new(&[&one], |child| child);
+        supervised.keeper.send(Fail("out of ink".into())).unwrap();
+        // The next one does not start: its node would be waited for, for ten seconds.
+        asked.wait();
+        let began = Instant::now();
+        assert_eq!(supervised.place(), None);
+        supervised.supervisor.stop();
+        supervised.supervisor.join();
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        go.set();
     });
 }

@@ -331,3 +331,93 @@ fn its_failure_is_told() {
         }
     });
 }
+
+#[test]
+fn the_word_to_end_it_does_not_overtake_a_long_order() {
+    program(|| {
+        let hosted = Hosted::new(Config::new("host"));
+        let alive = hosted.alive.clone();
+        let started = Arc::new(AtomicUsize::new(0));
+        hosted
+            .host
+            .offer("long", {
+                let started = started.clone();
+                move |text: String| {
+                    started.fetch_add(1, Ordering::SeqCst);
+                    Ok(Addr::spawn(Guest::new(text.len() as u64, &alive)))
+                }
+            })
+            .protocol::<Adding>();
+        let text = "x".repeat(900_000);
+        for n in 1..=5 {
+            // Given up before it has gone, in pieces.
+            let late = hosted
+                .peer
+                .spawn_timeout::<Adding>("long", &text, Duration::ZERO)
+                .unwrap_err();
+            assert!(matches!(late, RemoteSpawnError::Timeout), "{late:?}");
+            until("it has been started, or not", || {
+                started.load(Ordering::SeqCst) == n
+            });
+        }
+        until("all have gone", || hosted.alive() == 0);
+        let guest = hosted.peer.spawn::<Adding>("long", &text).unwrap();
+        assert_eq!(guest.reference().call(Add(1)), Ok(900_001));
+    });
+}
+
+#[test]
+fn one_that_was_told_to_end_is_claimed_by_nobody() {
+    program(|| {
+        let hosted = Hosted::new(Config::new("host"));
+        let go = Arc::new(Event::new());
+        let told = Arc::new(Event::new());
+        hosted
+            .host
+            .offer("stubborn", {
+                let (go, told) = (go.clone(), told.clone());
+                move |()| {
+                    let (go, told) = (go.clone(), told.clone());
+                    let tasklet = Tasklet::spawn(move || {
+                        // Until it is told to end; and then it takes its time.
+                        Tasklet::receive().for_each(drop);
+                        told.set();
+                        go.wait();
+                    });
+                    Ok(tasklet.tasklet().clone())
+                }
+            })
+            .protocol::<Adding>();
+        let guest = hosted.peer.spawn::<Adding>("stubborn", &()).unwrap();
+        assert!(guest.stop());
+        told.wait();
+        let guest = Arc::new(guest);
+        let claims = Tasklet::spawn({
+            let guest = guest.clone();
+            move || guest.claim()
+        });
+        // Behind the claim: so that has come.
+        hosted.peer.spawn::<Adding>("guest", &1_u64).unwrap();
+        let early = claims.tasklet().wait_timeout(Duration::ZERO);
+        assert!(early.is_err(), "it is not gone yet");
+        go.set();
+        let gone = claims.join().unwrap().unwrap_err();
+        assert!(matches!(gone, RemoteSpawnError::Gone), "{gone:?}");
+    });
+}
+
+#[test]
+fn the_next_process_of_a_name_finds_nothing_of_the_last() {
+    program(|| {
+        let hosted = Hosted::new(Config::new("host"));
+        hosted.peer.spawn::<Adding>("guest", &1_u64).unwrap();
+        assert_eq!(hosted.alive(), 1);
+        // Without a word, as a process that is killed.
+        let next = Node::start(Config::new("node")).unwrap();
+        let peer = next.connect(hosted.host.local_addr().unwrap()).unwrap();
+        let guest = peer.spawn::<Adding>("guest", &5_u64).unwrap();
+        assert_eq!(hosted.alive(), 1, "the first has ended before");
+        assert_eq!(guest.reference().call(Add(1)), Ok(6));
+        next.close();
+    });
+}
