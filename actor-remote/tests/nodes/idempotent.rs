@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actor_core::sync::Event;
-use actor_core::{Actor, Addr, CallError, Context, Handler, Refusal, Tasklet};
+use actor_core::{Actor, Addr, CallError, Context, Handler, Message, Recipient, Refusal, Tasklet};
 use actor_remote::{
     CallId, Config, Dedup, Idempotent, MemoryLimits, Node, PeerRef, RemoteRef, Verdict, protocol,
 };
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use crate::common::{Add, LONG, cut, program, until};
 
@@ -280,5 +281,153 @@ fn without_a_link_it_ends_with_its_time() {
                 maybe_executed: false
             })
         );
+    });
+}
+
+/// A store that takes its time, for as long as it is told to.
+#[derive(Clone)]
+struct Sluggish {
+    asked: Arc<Event>,
+    may_answer: Arc<Event>,
+    told: Arc<Event>,
+    may_return: Arc<Event>,
+}
+
+impl Sluggish {
+    fn new() -> Sluggish {
+        let new = || Arc::new(Event::new());
+        Sluggish {
+            asked: new(),
+            may_answer: new(),
+            told: new(),
+            may_return: new(),
+        }
+    }
+}
+
+impl Dedup for Sluggish {
+    fn look_up(&self, _: CallId) -> Verdict {
+        self.asked.set();
+        self.may_answer.wait();
+        Verdict::New
+    }
+
+    fn done(&self, _: CallId, _: &[u8]) {
+        self.told.set();
+        self.may_return.wait();
+    }
+}
+
+#[test]
+fn a_store_that_takes_its_time_holds_up_nobody_else() {
+    program(|| {
+        let pair = Pair::new(MemoryLimits::default());
+        pair.slow.may_answer.set();
+        let store = Sluggish::new();
+        let slow = Slow::new();
+        slow.may_answer.set();
+        pair.server
+            .expose("stored", &Addr::spawn(slow.clone()))
+            .protocol::<Adding>()
+            .idempotent_with(MemoryLimits::default(), store.clone());
+        let stored = pair.peer.lookup::<Adding>("stored").unwrap();
+        let first = Tasklet::spawn({
+            let stored = stored.clone();
+            move || stored.call_idempotent(Add(5), &Idempotent::new())
+        });
+        store.asked.wait();
+        // The link is read, and others are served.
+        assert_eq!(pair.remote.call(Add(1)), Ok(1));
+        // What goes to the same receiver comes behind it.
+        let second = Tasklet::spawn({
+            let stored = stored.clone();
+            move || stored.call(Add(1))
+        });
+        until("both are on the way", || pair.peer.held().0 == 2);
+        assert_eq!(pair.remote.call(Add(1)), Ok(2));
+        assert_eq!(slow.sum(), 0);
+        store.may_answer.set();
+        assert_eq!(second.join().unwrap(), Ok(6));
+        // It has been executed, and is not answered before it is stored; others are.
+        store.told.wait();
+        assert_eq!(pair.peer.held().0, 1);
+        assert_eq!(stored.call(Add(1)), Ok(7));
+        store.may_return.set();
+        assert_eq!(first.join().unwrap(), Ok(5));
+    });
+}
+
+/// A store that is broken.
+struct Broken;
+
+impl Dedup for Broken {
+    fn look_up(&self, id: CallId) -> Verdict {
+        assert!(id.number > 1000, "the disk is on fire");
+        Verdict::New
+    }
+
+    fn done(&self, _: CallId, _: &[u8]) {
+        panic!("the disk is on fire");
+    }
+}
+
+#[test]
+fn a_store_that_panics_costs_its_calls_alone() {
+    program(|| {
+        let pair = Pair::new(MemoryLimits::default());
+        pair.slow.may_answer.set();
+        pair.server
+            .expose("broken", &Addr::spawn(pair.slow.clone()))
+            .protocol::<Adding>()
+            .idempotent_with(MemoryLimits::default(), Broken);
+        let broken = pair.peer.lookup::<Adding>("broken").unwrap();
+        let call = |number| {
+            let how = Idempotent::new().id(CallId { client: 1, number });
+            broken.call_idempotent(Add(1), &how)
+        };
+        let forgotten = Err(CallError::Refused(Refusal::Forgotten));
+        assert_eq!(call(1), forgotten);
+        assert_eq!(pair.slow.sum(), 0);
+        assert_eq!(call(2000), Err(CallError::Unanswered));
+        assert_eq!(call(2000), Err(CallError::Unanswered));
+        assert_eq!(pair.slow.sum(), 1);
+        assert_eq!(broken.call(Add(1)), Ok(2));
+    });
+}
+
+/// One whose answers have somebody in them.
+#[derive(Message, Serialize, Deserialize)]
+#[message(remote = "test.Who", reply = Recipient<Add>)]
+struct Who;
+
+#[test]
+fn an_answer_that_cannot_be_remembered_is_not_given() {
+    program(|| {
+        let pair = Pair::new(MemoryLimits::default());
+        let called = Arc::new(AtomicU64::new(0));
+        let answers = Tasklet::spawn({
+            let called = called.clone();
+            move || {
+                let own = Addr::spawn(Slow::new());
+                for message in Tasklet::receive() {
+                    let (Who, reply) = message.downcast_call::<Who>().unwrap();
+                    called.fetch_add(1, Ordering::SeqCst);
+                    reply.send(own.recipient());
+                }
+            }
+        });
+        pair.server
+            .expose("who", answers.tasklet())
+            .message::<Who>()
+            .idempotent(MemoryLimits::default());
+        protocol! { Asking: Who }
+        let who = pair.peer.lookup::<Asking>("who").unwrap();
+        assert!(who.call(Who).is_ok());
+        let how = Idempotent::new().id(CallId::fresh().unwrap());
+        for _ in 0..2 {
+            let outcome = who.call_idempotent(Who, &how).map(drop);
+            assert_eq!(outcome, Err(CallError::Unanswered));
+        }
+        assert_eq!(called.load(Ordering::SeqCst), 2);
     });
 }
