@@ -508,7 +508,8 @@ impl Guests {
                 .flat_map(|(_, own)| own.values().map(|hosted| hosted.over.clone()))
                 .collect()
         };
-        let until = time::now() + 2 * GRACE;
+        // A moment longer than until they are killed, and less than who has ordered this one waits.
+        let until = time::now() + GRACE + Duration::from_secs(1);
         for over in over {
             let left = until.saturating_duration_since(time::now());
             if over.wait_timeout(left).is_err() {
