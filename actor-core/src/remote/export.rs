@@ -158,9 +158,9 @@ impl<M: RemoteMessage> Export for ExportOf<M> {
             Ok(()) => Ok(Delivered::Done),
             Err(NotPut::Full(message)) => {
                 let recipient = self.0.clone();
-                let mut waiting = Waiting(call);
+                let mut owed = Owed(call);
                 Ok(Delivered::Full(Box::new(move || {
-                    let call = waiting.0.take();
+                    let call = owed.0.take();
                     put(&recipient, message, Patience::Policy, call.as_ref())
                         .map_err(|not_put| answer_error(not_put.into_undelivered(), call))
                 })))
@@ -170,15 +170,13 @@ impl<M: RemoteMessage> Export for ExportOf<M> {
     }
 }
 
-/// A call whose message waits for room. If that is given up, the caller is told.
-struct Waiting(Option<InboundCall>);
+/// A call that waits for room. Dropped, it has found none: its caller is not left waiting.
+struct Owed(Option<InboundCall>);
 
-impl Drop for Waiting {
+impl Drop for Owed {
     fn drop(&mut self) {
         if let Some(call) = self.0.take() {
-            let maybe_executed = false;
-            call.returns
-                .answer(call.id, Err(CallError::Disconnected { maybe_executed }));
+            call.returns.answer(call.id, Err(CallError::Full));
         }
     }
 }

@@ -268,8 +268,17 @@ impl Memory {
             waiting
         };
         drop(gone);
-        for (call, returns) in waiting {
-            answer(&*returns, call, &outcome);
+        // What the first attempt has found is nothing that others, over later links, would find as well: they try for
+        // themselves.
+        let maybe_executed = false;
+        let again = Err(CallError::Disconnected { maybe_executed });
+        for (number, (call, returns)) in waiting.into_iter().enumerate() {
+            let own = if is_executed || number == 0 {
+                &*outcome
+            } else {
+                &again
+            };
+            answer(&*returns, call, own);
         }
     }
 }

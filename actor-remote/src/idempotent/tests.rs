@@ -127,6 +127,21 @@ fn what_was_certainly_not_executed_may_be() {
 }
 
 #[test]
+fn what_the_first_attempt_has_not_found_others_look_for_themselves() {
+    let mut caller = Caller::new(MemoryLimits::default());
+    let returns = caller.call(1, None).unwrap();
+    assert!(caller.call(1, Some(HERE)).is_none());
+    returns.answer(0, Err(CallError::Full));
+    let maybe_executed = false;
+    let disconnected = Err(CallError::Disconnected { maybe_executed });
+    assert_eq!(
+        caller.answered(),
+        [(1, Err(CallError::Full)), (2, disconnected)]
+    );
+    assert!(caller.call(1, Some(HERE)).is_some());
+}
+
+#[test]
 fn attempts_that_wait_are_bounded() {
     let mut caller = Caller::new(MemoryLimits::default());
     let returns = caller.call(1, None).unwrap();
