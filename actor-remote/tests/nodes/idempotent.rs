@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actor_core::sync::Event;
-use actor_core::{Actor, Addr, CallError, Context, Handler, Message, Recipient, Refusal, Tasklet};
+use actor_core::{
+    Actor, Addr, CallError, Context, Handler, Mailbox, Message, Overflow, Recipient, Refusal,
+    Tasklet,
+};
 use actor_remote::{
     CallId, Config, Dedup, Idempotent, MemoryLimits, Node, PeerRef, RemoteRef, Verdict, protocol,
 };
@@ -429,5 +432,45 @@ fn an_answer_that_cannot_be_remembered_is_not_given() {
             assert_eq!(outcome, Err(CallError::Unanswered));
         }
         assert_eq!(called.load(Ordering::SeqCst), 2);
+    });
+}
+
+#[test]
+fn calls_before_a_full_mailbox_are_executed_once_over_a_break() {
+    program(|| {
+        for store in [false, true] {
+            let pair = Pair::new(MemoryLimits::default());
+            let slow = Slow::new();
+            let narrow = Addr::builder()
+                .mailbox(Mailbox::bounded(1, Overflow::Block))
+                .spawn(slow.clone())
+                .unwrap();
+            let exposure = pair.server.expose("narrow", &narrow).protocol::<Adding>();
+            if store {
+                exposure.idempotent_with(MemoryLimits::default(), Store::default());
+            } else {
+                exposure.idempotent(MemoryLimits::default());
+            }
+            let narrow = pair.peer.lookup::<Adding>("narrow").unwrap();
+            let callers: Vec<_> = (0..6)
+                .map(|n| {
+                    let narrow = narrow.clone();
+                    let how = Idempotent::new().limit(LONG);
+                    Tasklet::spawn(move || narrow.call_idempotent(Add(1 << n), &how))
+                })
+                .collect();
+            until("all are on the way", || pair.peer.held().0 == callers.len());
+            // One is executed, one is in the mailbox, and the others wait before it.
+            slow.added.wait();
+            pair.cut();
+            until("all have been made again", || {
+                pair.peer.held().0 == callers.len()
+            });
+            slow.may_answer.set();
+            for caller in callers {
+                assert!(caller.join().unwrap().is_ok());
+            }
+            assert_eq!(slow.sum(), 63);
+        }
     });
 }
