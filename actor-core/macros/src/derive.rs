@@ -46,11 +46,14 @@ pub(crate) fn implement(mut input: DeriveInput) -> Result<TokenStream, Error> {
     let root = options.root.unwrap_or_else(|| parse_quote!(::concurrence));
     let name = &input.ident;
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
-    let remote = remote.map(|remote| {
-        let schema = schema::of_type(remote.encoding, &input.data, &reply);
-        let at = Span::call_site().located_at(name.span());
-        remote.implementation(&root.to_token_stream(), name, at, schema)
-    });
+    let remote = match remote {
+        None => None,
+        Some(remote) => {
+            let schema = schema::of_type(remote.encoding, &input.attrs, &input.data, &reply)?;
+            let at = Span::call_site().located_at(name.span());
+            Some(remote.implementation(&root.to_token_stream(), name, at, schema))
+        }
+    };
     Ok(quote! {
         #[automatically_derived]
         impl #impl_generics #root::Message for #name #type_generics #where_clause {

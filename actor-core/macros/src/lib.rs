@@ -7,6 +7,7 @@ mod method;
 mod names;
 mod remote;
 mod schema;
+mod serde_says;
 
 use syn::meta::ParseNestedMeta;
 use syn::{DeriveInput, Error, parse_macro_input};
@@ -94,9 +95,12 @@ use syn::{DeriveInput, Error, parse_macro_input};
 /// different by one name. Compact messages are hashed by the names of their fields, the types of these as
 /// they are written, and their order; enums by the names and the order of their variants as well; and all
 /// by the type of the reply as it is written, and by the encoding. So `u64` and a type alias of it are
-/// different, whereas spaces, line breaks, comments and attributes are not looked at. Of named messages
+/// different, whereas spaces, line breaks, comments and most attributes are not looked at. Those of serde are, as
+/// they are written, where they can change what goes over; and what makes bytes of a compact message that nobody can
+/// read is an error: `skip_serializing_if`, `flatten`, `untagged`, `tag`, `skip_serializing` without
+/// `skip_deserializing` or the reverse, and variants that are skipped. Of named messages
 /// the fields and variants are left out: that these differ is what the encoding is for. What the hash cannot
-/// see is a change within a type that is only mentioned, and one by serde's attributes.
+/// see is a change within a type that is only mentioned.
 #[proc_macro_derive(Message, attributes(message))]
 pub fn derive_message(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);

@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 use proc_macro2::{Delimiter, Group, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{Data, Error, Fields, Ident, LitStr, Type};
+use syn::{Attribute, Data, Error, Fields, Ident, LitStr, Type};
+
+use crate::serde_says::{self, Place};
 
 /// The longest name of a message.
 const MAX_NAME: usize = 128;
@@ -95,23 +97,31 @@ pub(crate) fn check_name(name: &str, at: Span) -> Result<(), Error> {
 }
 
 /// The hash of a struct or an enum.
-pub(crate) fn of_type(encoding: Encoding, data: &Data, reply: &impl ToTokens) -> u64 {
+pub(crate) fn of_type(
+    encoding: Encoding,
+    attributes: &[Attribute],
+    data: &Data,
+    reply: &impl ToTokens,
+) -> Result<u64, Error> {
     let mut schema = Schema::new(encoding, reply);
     match data {
         Data::Struct(data) => {
             schema.line("struct", None);
-            schema.fields(&data.fields);
+            schema.serde(attributes, Place::Type)?;
+            schema.fields(&data.fields)?;
         }
         Data::Enum(data) => {
             schema.line("enum", None);
+            schema.serde(attributes, Place::Type)?;
             for variant in &data.variants {
                 schema.line("variant", Some(variant.ident.unraw().to_token_stream()));
-                schema.fields(&variant.fields);
+                schema.serde(&variant.attrs, Place::Variant)?;
+                schema.fields(&variant.fields)?;
             }
         }
         Data::Union(_) => {}
     }
-    schema.hash()
+    Ok(schema.hash())
 }
 
 /// The hash of a struct with these fields.
@@ -148,13 +158,23 @@ impl Schema {
         schema
     }
 
-    fn fields(&mut self, fields: &Fields) {
+    fn fields(&mut self, fields: &Fields) -> Result<(), Error> {
         for (index, field) in fields.iter().enumerate() {
             match &field.ident {
                 Some(name) => self.field(name.unraw(), &field.ty),
                 None => self.field(Literal::usize_unsuffixed(index), &field.ty),
             }
+            self.serde(&field.attrs, Place::Field)?;
         }
+        Ok(())
+    }
+
+    /// What serde is told of what the line before is about.
+    fn serde(&mut self, attributes: &[Attribute], place: Place) -> Result<(), Error> {
+        for said in serde_says::what(attributes, place, self.encoding)? {
+            self.line("serde", Some(said));
+        }
+        Ok(())
     }
 
     fn field(&mut self, name: impl ToTokens, of: &Type) {
@@ -258,7 +278,11 @@ mod tests {
     use super::*;
 
     fn hash_of(input: DeriveInput, reply: Type) -> u64 {
-        of_type(Encoding::Compact, &input.data, &reply)
+        try_hash_of(Encoding::Compact, input, reply).expect("a message")
+    }
+
+    fn try_hash_of(encoding: Encoding, input: DeriveInput, reply: Type) -> Result<u64, Error> {
+        of_type(encoding, &input.attrs, &input.data, &reply)
     }
 
     /// The text of a type as it is hashed.
@@ -474,8 +498,218 @@ mod tests {
     }
 
     #[test]
+    fn what_serde_is_told_counts() {
+        let hash = |input: DeriveInput| hash_of(input, parse_quote!(()));
+        let all = [
+            hash(parse_quote!(
+                struct S {
+                    a: u8,
+                    b: u8,
+                }
+            )),
+            hash(parse_quote!(
+                struct S {
+                    #[serde(skip)]
+                    a: u8,
+                    b: u8,
+                }
+            )),
+            hash(parse_quote!(
+                struct S {
+                    a: u8,
+                    #[serde(skip)]
+                    b: u8,
+                }
+            )),
+            hash(parse_quote!(
+                struct S {
+                    #[serde(with = "hex")]
+                    a: u8,
+                    b: u8,
+                }
+            )),
+            hash(parse_quote!(
+                struct S {
+                    #[serde(with = "base")]
+                    a: u8,
+                    b: u8,
+                }
+            )),
+            hash(parse_quote!(
+                struct S {
+                    #[serde(default)]
+                    a: u8,
+                    b: u8,
+                }
+            )),
+            hash(parse_quote!(
+                struct S {
+                    #[serde(rename = "c")]
+                    a: u8,
+                    b: u8,
+                }
+            )),
+            hash(parse_quote!(
+                #[serde(from = "u16", into = "u16")]
+                struct S {
+                    a: u8,
+                    b: u8,
+                }
+            )),
+            hash(parse_quote!(
+                #[serde(rename_all = "camelCase")]
+                struct S {
+                    a: u8,
+                    b: u8,
+                }
+            )),
+            hash(parse_quote!(
+                enum S {
+                    A,
+                    B,
+                }
+            )),
+            hash(parse_quote!(
+                enum S {
+                    #[serde(rename = "C")]
+                    A,
+                    B,
+                }
+            )),
+            hash(parse_quote!(
+                enum S {
+                    A,
+                    #[serde(with = "hex")]
+                    B,
+                }
+            )),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert!(!all[at + 1..].contains(one), "{at} is like a later one");
+        }
+    }
+
+    #[test]
+    fn what_serde_is_told_is_the_same_however_it_is_written() {
+        let hash = |input: DeriveInput| hash_of(input, parse_quote!(()));
+        assert_eq!(
+            hash(parse_quote!(
+                struct S {
+                    #[serde(skip, default = "one")]
+                    a: u8,
+                }
+            )),
+            hash(parse_quote!(
+                struct S {
+                    #[serde(default = "one")]
+                    #[serde(skip)]
+                    a: u8,
+                }
+            )),
+        );
+        // What changes nothing of the bytes.
+        assert_eq!(
+            hash(parse_quote!(
+                struct S {
+                    a: u8,
+                }
+            )),
+            hash(parse_quote! {
+                #[serde(crate = "elsewhere::serde", deny_unknown_fields)]
+                #[serde(bound(serialize = ""), expecting = "an S")]
+                struct S { #[serde(alias = "b")] a: u8 }
+            }),
+        );
+    }
+
+    #[test]
+    fn what_nobody_could_read_is_refused() {
+        let refused: [DeriveInput; 10] = [
+            parse_quote!(
+                struct S {
+                    #[serde(skip_serializing_if = "is_zero")]
+                    a: u8,
+                }
+            ),
+            parse_quote!(
+                struct S {
+                    #[serde(default, skip_serializing_if = "is_zero")]
+                    a: u8,
+                }
+            ),
+            parse_quote!(
+                struct S {
+                    #[serde(flatten)]
+                    a: T,
+                }
+            ),
+            parse_quote!(
+                struct S {
+                    #[serde(skip_serializing)]
+                    a: u8,
+                }
+            ),
+            parse_quote!(
+                struct S {
+                    #[serde(skip_deserializing)]
+                    a: u8,
+                }
+            ),
+            parse_quote!(
+                #[serde(untagged)]
+                enum S {
+                    A,
+                    B,
+                }
+            ),
+            parse_quote!(
+                #[serde(tag = "kind")]
+                enum S {
+                    A,
+                    B,
+                }
+            ),
+            parse_quote!(
+                #[serde(tag = "kind", content = "of")]
+                enum S {
+                    A,
+                    B,
+                }
+            ),
+            parse_quote!(
+                enum S {
+                    A,
+                    #[serde(untagged)]
+                    B(u8),
+                }
+            ),
+            parse_quote!(
+                enum S {
+                    #[serde(skip)]
+                    A,
+                    B,
+                }
+            ),
+        ];
+        for input in refused {
+            let text = input.to_token_stream().to_string();
+            let compact = try_hash_of(Encoding::Compact, input.clone(), parse_quote!(()));
+            assert!(compact.is_err(), "{text}");
+            let named = try_hash_of(Encoding::Named, input, parse_quote!(()));
+            assert!(named.is_ok(), "{text}");
+        }
+        let both = parse_quote!(
+            struct S {
+                #[serde(skip_serializing, skip_deserializing)]
+                a: u8,
+            }
+        );
+        assert!(try_hash_of(Encoding::Compact, both, parse_quote!(())).is_ok());
+    }
+
+    #[test]
     fn named_messages_differ_by_their_replies_alone() {
-        let hash = |input: DeriveInput, reply: Type| of_type(Encoding::Named, &input.data, &reply);
+        let hash = |input, reply| try_hash_of(Encoding::Named, input, reply).expect("a message");
         let old = hash(
             parse_quote!(
                 struct S {
