@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use actor_codec::{EncodeError, Limits};
@@ -23,6 +23,18 @@ use crate::{CallError, Message, Pid, Recipient, Refusal, SendError};
 pub trait Returns: Send + Sync + fmt::Debug {
     /// The call has this outcome. On the stack of whoever has answered: it must not wait.
     fn answer(&self, call: u64, outcome: Result<&dyn Encodable, CallError>);
+
+    /// The call goes into a mailbox, where it can be given up.
+    fn waits(&self, call: u64, here: Weak<dyn GiveUp>) {
+        let _ = (call, here);
+    }
+}
+
+/// A call that has come over a link, until it is answered.
+pub trait GiveUp: Send + Sync {
+    /// Nobody waits for the answer any more. As with a caller of this process, it is not executed if it is still in the
+    /// mailbox.
+    fn give_up(&self);
 }
 
 /// A call that has come over a link.
@@ -220,6 +232,8 @@ fn put<M: RemoteMessage>(
             let (envelope, reply) =
                 Envelope::call(message, Waiter::Relay(inbound.clone()), call.deadline);
             *inbound.reply.lock() = Some(reply);
+            let here: Weak<Inbound<M>> = Arc::downgrade(&inbound);
+            call.returns.waits(call.id, here);
             let sent = recipient.deliver(Delivery::new(envelope, patience));
             inbound.release(sent.is_ok());
             sent
@@ -270,6 +284,14 @@ impl<M: RemoteMessage> Inbound<M> {
             Some(Err(error)) => self.call.returns.answer(self.call.id, Err(error)),
             None => {}
         }
+    }
+}
+
+impl<M: RemoteMessage> GiveUp for Inbound<M> {
+    fn give_up(&self) {
+        let reply = self.reply.lock().take();
+        // Its drop says so. Not under the lock: it may be the last of an answer.
+        drop(reply);
     }
 }
 

@@ -16,7 +16,7 @@ pub use border::{
     Arrival, Border, BorderError, Encodable, ReplyAbroad, ReplyHome, at_border, within,
 };
 pub use class::{ClassName, decode, encode};
-pub use export::{Delivered, Export, InboundCall, Returns, Undelivered, export};
+pub use export::{Delivered, Export, GiveUp, InboundCall, Returns, Undelivered, export};
 pub use foreign::{Abroad, Foreign, Once, Outbound, OutboundCall, Unsent, Wait};
 pub use message::{Encoding, RemoteMessage};
 

@@ -19,11 +19,11 @@ mod writer;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use actor_core::remote::{Encodable, Outbound, Returns, Unsent, within};
+use actor_core::remote::{Encodable, GiveUp, Outbound, Returns, Unsent, within};
 use actor_core::sync::Event;
 use actor_core::{CallError, ExitReason, Refusal};
 use actor_net::__private::Throttle;
@@ -386,11 +386,54 @@ impl Link {
 
 /// Where answers to calls go that have come over the link.
 #[derive(Debug)]
-struct ReturnTo(Arc<Link>);
+struct ReturnTo {
+    link: Arc<Link>,
+    waiting: Mutex<Waiting>,
+}
+
+/// Calls that have come, and are perhaps not answered yet.
+#[derive(Default)]
+struct Waiting {
+    all: HashMap<u32, Weak<dyn GiveUp>>,
+    /// How many there may be before those that have been answered are taken out.
+    limit: usize,
+}
+
+impl ReturnTo {
+    fn new(link: &Arc<Link>) -> ReturnTo {
+        ReturnTo {
+            link: link.clone(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// Nobody waits for the answer to a call any more.
+    fn give_up(&self, call: u32) {
+        let here = self.waiting.lock().all.remove(&call);
+        if let Some(here) = here.and_then(|here| here.upgrade()) {
+            here.give_up();
+        }
+    }
+}
 
 impl Returns for ReturnTo {
     fn answer(&self, call: u64, outcome: Result<&dyn Encodable, CallError>) {
-        self.0.reply(call as u32, outcome);
+        self.link.reply(call as u32, outcome);
+    }
+
+    fn waits(&self, call: u64, here: Weak<dyn GiveUp>) {
+        let mut waiting = self.waiting.lock();
+        if waiting.all.len() >= waiting.limit {
+            waiting.all.retain(|_, here| here.strong_count() > 0);
+            waiting.limit = 64 + 2 * waiting.all.len();
+        }
+        waiting.all.insert(call as u32, here);
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.all.keys()).finish()
     }
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Reader {
     link: Arc<Link>,
     local: Local,
     returns: Arc<dyn Returns>,
+    /// The same.
+    calls: Arc<ReturnTo>,
     limits: Limits,
     classes: Vec<Class>,
     /// The same. With two numbers for one, what is kept of an object by numbers would grow with these.
@@ -95,12 +97,13 @@ const FIRST_BUFFER: usize = 16 * 1024;
 impl Reader {
     /// `begin` is done when the link is taken into use.
     pub(crate) fn new(link: Arc<Link>, local: Local, begin: Begin) -> Reader {
-        let returns = Arc::new(ReturnTo(link.clone()));
+        let calls = Arc::new(ReturnTo::new(&link));
         let max = link.settings.max_message;
         Reader {
             link,
             local,
-            returns,
+            returns: calls.clone(),
+            calls,
             limits: Limits::default(),
             classes: Vec::new(),
             class_names: HashSet::new(),
@@ -309,9 +312,10 @@ impl Reader {
                 }
             }
             Kind::Cancel => {
-                // The answer will find nobody.
-                body.small()?;
-                body.end()
+                let call = body.small()?;
+                body.end()?;
+                self.calls.give_up(call);
+                Ok(())
             }
             Kind::Chunk | Kind::Begin => Err(Malformed::OutOfTurn),
         }

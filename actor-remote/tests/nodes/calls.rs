@@ -1,8 +1,10 @@
 //! Messages and calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use actor_core::{CallError, Refusal, SendError, Tasklet};
+use actor_core::sync::Event;
+use actor_core::{Actor, Addr, CallError, Context, Handler, Refusal, SendError, Tasklet};
 use actor_remote::Config;
 
 use crate::common::{Add, Book, LONG, Length, Note, Notes, Pair, deaf, program, until};
@@ -132,5 +134,61 @@ fn a_broken_link_ends_calls() {
             Err(SendError::Disconnected(Note(1, String::new())))
         );
         deaf.kill();
+    });
+}
+
+/// Is at its first call until it may go on.
+struct Slow {
+    sum: u64,
+    begun: Arc<Event>,
+    go: Arc<Event>,
+}
+
+impl Actor for Slow {}
+
+impl Handler<Add> for Slow {
+    fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) -> u64 {
+        self.begun.set();
+        self.go.wait();
+        self.sum += n;
+        self.sum
+    }
+}
+
+#[test]
+fn a_call_that_was_given_up_is_not_executed_if_it_still_waits() {
+    program(|| {
+        let ask = Duration::from_millis(20);
+        let pair = Pair::with(
+            Config::new("server"),
+            Config::new("client").heartbeat(ask, LONG),
+        );
+        let (begun, go) = (Arc::new(Event::new()), Arc::new(Event::new()));
+        let slow = Addr::spawn(Slow {
+            sum: 0,
+            begun: begun.clone(),
+            go: go.clone(),
+        });
+        pair.server.expose("slow", &slow).message::<Add>();
+        let remote = pair.peer.unchecked::<Book>("slow");
+        let first = Tasklet::spawn({
+            let remote = remote.clone();
+            move || remote.call_timeout(Add(1), LONG)
+        });
+        begun.wait();
+        // They wait behind it, until nobody waits for them.
+        for n in [10, 100] {
+            let answer = remote.call_timeout(Add(n), Duration::from_millis(1));
+            assert_eq!(answer, Err(CallError::Timeout));
+        }
+        remote.send(Add(1000)).unwrap();
+        until("they are forgotten", || pair.peer.held().0 == 1);
+        // The second question comes behind the word of that.
+        for _ in 0..2 {
+            pair.peer.lookup::<Book>("keeper").unwrap();
+        }
+        go.set();
+        assert_eq!(first.join().unwrap(), Ok(1));
+        assert_eq!(remote.call(Add(0)), Ok(1001));
     });
 }
