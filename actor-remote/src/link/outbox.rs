@@ -18,7 +18,9 @@ use actor_core::{CallError, Refusal, time};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::ends::LinkEnd;
-use crate::wire::frame::{self, FIRST, HEAD, Head, Kind, LAST, MAX_FRAME, put_number, put_text};
+use crate::wire::frame::{
+    self, FIRST, HEAD, Head, Kind, LAST, MAX_FRAME, MAX_TEXT, put_number, put_text,
+};
 use crate::wire::record;
 
 /// How many messages that are bigger than a frame go at a time.
@@ -661,6 +663,10 @@ impl State {
         }
         let number = match self.classes.get(&class) {
             Some(&number) => number,
+            // Longer than any that can be said over there.
+            None if class.name.len() > MAX_TEXT => {
+                return Err(Unsent::Refused(Refusal::Unknown));
+            }
             None => {
                 let number = self.classes.len() as u32;
                 if number == MAX_NAMES {
