@@ -12,6 +12,8 @@ use crate::link::{Bounds, Full, Heartbeat, LinkSettings};
 
 /// The biggest message, unless set: 1 MiB.
 pub const DEFAULT_MAX_MESSAGE: usize = 1 << 20;
+/// What the biggest message can be set to at most: 1 GiB.
+pub const GREATEST_MESSAGE: usize = 1 << 30;
 /// How many bytes wait to be written to a link at most, unless set: 8 MiB.
 pub const DEFAULT_OUTBOX_BYTES: usize = 8 << 20;
 /// How many messages wait to be written to a link at most, unless set: 65,536.
@@ -170,8 +172,17 @@ impl Config {
     }
 
     /// The biggest message, sent or taken, in bytes as it is encoded. What is made of it may take several times
-    /// as much.
+    /// as much, and a link may have eight of them at a time that have come in part. Both nodes should have the same: what
+    /// is too big for the other one ends the link.
+    ///
+    /// # Panics
+    ///
+    /// If it is more than [`GREATEST_MESSAGE`].
     pub fn max_message(mut self, bytes: usize) -> Config {
+        assert!(
+            bytes <= GREATEST_MESSAGE,
+            "a message has {GREATEST_MESSAGE} bytes at most"
+        );
         self.bounds.message = bytes;
         self.max_message = bytes;
         self

@@ -24,7 +24,7 @@ pub mod wire;
 pub use config::{
     Config, DEFAULT_ASK, DEFAULT_GIVE_UP, DEFAULT_HALF_OPEN, DEFAULT_HANDSHAKE,
     DEFAULT_MAX_MESSAGE, DEFAULT_ORPHAN_AFTER, DEFAULT_OUTBOX_BYTES, DEFAULT_OUTBOX_MESSAGES,
-    WhileDown,
+    GREATEST_MESSAGE, WhileDown,
 };
 pub use error::{ConnectError, LookupError, NoRandomness, NodeError, RemoteSpawnError};
 pub use exposure::Exposure;

@@ -6,12 +6,13 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use actor_core::remote::{Absent, Foreign, Outbound, Unsent, fresh_pid};
-use actor_core::{ExitReason, Pid};
+use actor_core::{ExitReason, Pid, Refusal};
 use parking_lot::Mutex;
 
 use crate::link::{Link, LinkOwner, Target, Watch};
 use crate::peer::Peer;
 use crate::watched::Nowhere;
+use crate::wire::frame::MAX_TEXT;
 
 /// An object that another node exposes by a name.
 pub(crate) struct Named {
@@ -44,6 +45,10 @@ impl Named {
             && *session == link.session
         {
             return Ok(target.clone());
+        }
+        if self.name.len() > MAX_TEXT {
+            // Longer than any name that can be said over there.
+            return Err(Unsent::Refused(Refusal::Unknown));
         }
         let target = link.object(&self.name)?;
         self.state.lock().target = Some((link.session, target.clone()));

@@ -13,6 +13,7 @@ use actor_core::{CallError, Refusal};
 
 use super::Link;
 use super::import::Import;
+use crate::exposure::Exposed;
 use crate::named::Named;
 use crate::wire::frame::{Body, Malformed, put_number};
 
@@ -156,7 +157,7 @@ impl Drop for Departures<'_> {
 
 /// What came with a message, until it is taken out.
 enum Came {
-    Own(Vec<Arc<dyn Export>>),
+    Own(Arc<Exposed>),
     /// It is taken as often as the message refers to it.
     Foreign(Arc<Import>),
     Reply(Option<Back>),
@@ -180,7 +181,7 @@ impl Arrivals {
     pub(super) fn read(
         link: &Arc<Link>,
         body: &mut Body<'_>,
-        by_name: impl Fn(u32) -> Option<Vec<Arc<dyn Export>>>,
+        by_name: impl Fn(u32) -> Option<Arc<Exposed>>,
     ) -> Result<Arrivals, Malformed> {
         let count = body.number()?;
         if count == 0 || count > MAX_HANDLES as u64 {
@@ -196,7 +197,7 @@ impl Arrivals {
                     Came::Foreign(import.ok_or(Malformed::TooMany)?)
                 }
                 YOURS => match link.exports.get(id) {
-                    Some(object) => Came::Own(object.exports()),
+                    Some(object) => Came::Own(object),
                     None if link.exports.was_issued(id) => Came::Gone,
                     None => return Err(Malformed::Unknown),
                 },
@@ -227,7 +228,7 @@ impl Border for Arrivals {
 
     fn import(&self, index: u32) -> Result<Arrival, BorderError> {
         match self.table.borrow().get(index as usize) {
-            Some(Came::Own(exports)) => Ok(Arrival::Own(exports.clone())),
+            Some(Came::Own(object)) => Ok(Arrival::Own(object.exports())),
             Some(Came::Foreign(import)) => Ok(Arrival::Foreign(import.clone())),
             Some(Came::Reply(_)) => Err(BorderError::WrongClass),
             Some(Came::Gone) | None => Err(BorderError::UnknownHandle),

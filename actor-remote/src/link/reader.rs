@@ -390,12 +390,7 @@ impl Reader {
         let arrivals = if flags & HANDLES == 0 {
             None
         } else {
-            let named = &self.named;
-            let exposures = &self.local.exposures;
-            let by_name = |id: u32| {
-                let name = named.get(id as usize)?.name.as_ref()?;
-                Some(exposures.get(name)?.exports())
-            };
+            let by_name = by_name(&self.named, &self.local.exposures);
             Some(Arrivals::read(&self.link, body, by_name)?)
         };
         let bytes = body.rest();
@@ -584,12 +579,7 @@ impl Reader {
         let arrivals = if flags & HANDLES == 0 {
             Arrivals::none()
         } else {
-            let named = &self.named;
-            let exposures = &self.local.exposures;
-            let by_name = |id: u32| {
-                let name = named.get(id as usize)?.name.as_ref()?;
-                Some(exposures.get(name)?.exports())
-            };
+            let by_name = by_name(&self.named, &self.local.exposures);
             Arrivals::read(&self.link, body, by_name)?
         };
         // Late answers, whose callers have gone, find nothing.
@@ -678,12 +668,7 @@ impl Reader {
 
     /// An actor is to be started, or one that the other side has had started is claimed.
     fn spawn(&mut self, body: &mut Body<'_>, flags: u8) -> Result<(), Malformed> {
-        let named = &self.named;
-        let exposures = &self.local.exposures;
-        let by_name = |id: u32| {
-            let name = named.get(id as usize)?.name.as_ref()?;
-            Some(exposures.get(name)?.exports())
-        };
+        let by_name = by_name(&self.named, &self.local.exposures);
         let order = Order::read(&self.link, body, flags & HANDLES != 0, by_name)?;
         self.local.offers.take(&self.link, order);
         Ok(())
@@ -729,6 +714,14 @@ impl Reader {
         });
         Ok(())
     }
+}
+
+/// What is exposed here by names, by the other side's numbers of these.
+fn by_name<'a>(
+    named: &'a [Object],
+    exposures: &'a Exposures,
+) -> impl Fn(u32) -> Option<Arc<Exposed>> + 'a {
+    |number| exposures.get(named.get(number as usize)?.name.as_ref()?)
 }
 
 fn object<'a>(

@@ -15,7 +15,8 @@ use super::ends::{refusal_code, refusal_of};
 use super::import::Import;
 use super::requests::{Asked, NoAnswer};
 use super::{Link, frame};
-use crate::wire::frame::{Body, Kind, Malformed, cut, put_number, put_text};
+use crate::exposure::Exposed;
+use crate::wire::frame::{Body, Kind, MAX_TEXT, Malformed, cut, put_number, put_text};
 
 /// What an order is.
 const NEW: u8 = 0;
@@ -64,6 +65,10 @@ impl Link {
         wanted: &Wanted<'_>,
         limit: Duration,
     ) -> Result<Arc<Import>, NotSpawned> {
+        if wanted.kind.len() > MAX_TEXT {
+            // Nobody can offer it.
+            return Err(NotSpawned::Unknown);
+        }
         let departures = Departures::new(self);
         let mut args = Vec::new();
         let max = self.outbox.max_message();
@@ -276,7 +281,7 @@ impl Order {
         link: &Arc<Link>,
         body: &mut Body<'_>,
         has_handles: bool,
-        by_name: impl Fn(u32) -> Option<Vec<Arc<dyn Export>>>,
+        by_name: impl Fn(u32) -> Option<Arc<Exposed>>,
     ) -> Result<Order, Malformed> {
         let request = body.small()?;
         let what = body.byte()?;

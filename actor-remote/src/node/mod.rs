@@ -33,7 +33,7 @@ use crate::peer::Peer;
 use crate::protocol::Protocol;
 use crate::remote_ref::RemoteRef;
 use crate::spawned::Spawned;
-use crate::wire::frame::{Body, Kind, put_number, put_text};
+use crate::wire::frame::{Body, Kind, MAX_TEXT, put_number, put_text};
 
 /// A process that takes part: what it exposes can be reached by others that it is linked with, and it reaches
 /// what these expose.
@@ -487,6 +487,9 @@ impl PeerRef {
     /// [`LookupError`] says what does not fit.
     pub fn lookup<P: Protocol>(&self, name: &str) -> Result<RemoteRef<P>, LookupError> {
         let link = self.peer.link().ok_or(LookupError::Disconnected)?;
+        if name.len() > MAX_TEXT {
+            return Err(LookupError::Unknown);
+        }
         let answer = link.ask(Kind::Lookup, PATIENCE, |into| {
             put_text(into, name);
             put_number(into, P::MESSAGES.len() as u64);

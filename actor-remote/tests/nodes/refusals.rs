@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actor_core::{Addr, CallError, Message, Placement, Refusal, Tasklet};
-use actor_remote::{Config, ConnectError, LookupError, Node, NodeError, Secret, protocol};
+use actor_remote::{
+    Config, ConnectError, LookupError, Node, NodeError, RemoteSpawnError, Secret, protocol,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::common::{Add, Book, Keeper, Note, Pair, program};
@@ -170,5 +172,28 @@ fn another_takes_a_name_without_a_gap() {
         }
         enough.store(true, Ordering::Relaxed);
         caller.join().unwrap();
+    });
+}
+
+#[test]
+fn names_that_are_too_long_are_unknown_and_do_no_harm() {
+    program(|| {
+        let pair = Pair::new();
+        let keeper = pair.peer.lookup::<Book>("keeper").unwrap();
+        let long = "x".repeat(2000);
+        assert_eq!(
+            pair.peer.lookup::<Book>(&long).unwrap_err(),
+            LookupError::Unknown
+        );
+        let unchecked = pair.peer.unchecked::<Book>(&long);
+        let refused = CallError::Refused(Refusal::Unknown);
+        assert_eq!(unchecked.call(Add(1)), Err(refused));
+        unchecked.monitor();
+        assert!(matches!(
+            pair.peer.spawn::<Book>(&long, &1_u64),
+            Err(RemoteSpawnError::Unknown)
+        ));
+        assert_eq!(keeper.call(Add(1)), Ok(1));
+        assert!(pair.peer.last_end().is_none(), "{:?}", pair.peer.last_end());
     });
 }

@@ -5,13 +5,10 @@ use std::mem;
 use super::super::outbox::LANES;
 use crate::wire::frame::{Body, FIRST, Head, Kind, LAST, Malformed};
 
-/// What has come of messages that have not come whole: one a lane, and no more together than twice the
-/// biggest.
+/// What has come of messages that have not come whole: one a lane.
 pub(super) struct Chunks {
     lanes: [Option<Partial>; LANES],
     max: usize,
-    /// What those that are open have claimed.
-    claimed: usize,
 }
 
 struct Partial {
@@ -29,7 +26,6 @@ impl Chunks {
         Chunks {
             lanes: Default::default(),
             max: max + MARGIN,
-            claimed: 0,
         }
     }
 
@@ -52,10 +48,9 @@ impl Chunks {
             if self.lanes[lane].is_some() || kind == Kind::Chunk {
                 return Err(Malformed::OutOfTurn);
             }
-            if total > self.max || self.claimed + total > self.max * LANES {
+            if total > self.max {
                 return Err(Malformed::TooLong(u32::try_from(total).unwrap_or(u32::MAX)));
             }
-            self.claimed += total;
             self.lanes[lane] = Some(Partial {
                 kind,
                 flags,
@@ -78,7 +73,6 @@ impl Chunks {
         if partial.bytes.len() != partial.total {
             return Err(Malformed::Short);
         }
-        self.claimed -= partial.total;
         let whole = (partial.kind, partial.flags, mem::take(&mut partial.bytes));
         self.lanes[lane] = None;
         Ok(Some(whole))
