@@ -286,6 +286,14 @@ impl Party {
             absent.is_watched();
         }
     }
+
+    /// Somebody does not want to any more. If nobody does, one of another process need not be asked.
+    fn is_left(&self) {
+        #[cfg(feature = "remote")]
+        if let Party::Absent(absent) = self {
+            absent.is_left();
+        }
+    }
 }
 
 impl fmt::Debug for Party {
@@ -338,6 +346,13 @@ impl Watchers {
         drop(removed);
     }
 
+    /// Whether there is nobody to be told.
+    #[cfg(feature = "remote")]
+    pub(crate) fn is_empty(&self) -> bool {
+        let state = self.state.lock();
+        state.monitors.is_empty() && state.links.is_empty() && state.deeds.is_empty()
+    }
+
     /// Does what is to be done at the end, which has come, or comes next: the mailbox is closed, and the
     /// user's code has run. Done before anybody can see the end as well, so that whoever sees it finds
     /// no trace of the one that has ended; what is asked for in between is done by [`tell_all`].
@@ -384,6 +399,8 @@ impl Told {
         for link in self.links.into_values() {
             link.watchers().remove_link(party.pid());
             link.tell(exit(true, 0));
+            // Behind the word of this end.
+            link.is_left();
         }
         for (ticket, watcher) in self.monitors {
             watcher.tell(exit(false, ticket));
@@ -482,6 +499,7 @@ pub(crate) fn forget_deed(subject: &Party, ticket: u64) {
         .and_then(|watchers| watchers.state.lock().deeds.remove(&ticket));
     // Not under the lock: it may hold the last address of somebody.
     drop(forgotten);
+    subject.is_left();
 }
 
 /// Something that is to be done when another has ended for good. Dropping this takes it back.
@@ -525,6 +543,8 @@ pub(crate) fn link(one: Party, other: Party) {
 pub(crate) fn unlink(one: &Party, other: &Party) {
     one.watchers().remove_link(other.pid());
     other.watchers().remove_link(one.pid());
+    one.is_left();
+    other.is_left();
 }
 
 /// One's being told of another's end; see [`Addr::monitor`](crate::Addr::monitor).
@@ -547,6 +567,7 @@ impl Monitor {
                 .position(|(ticket, _)| *ticket == self.ticket);
             place.map(|place| state.monitors.swap_remove(place))
         };
+        self.subject.is_left();
         removed.is_some()
     }
 

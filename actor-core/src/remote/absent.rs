@@ -11,6 +11,12 @@ pub trait Station: Send + Sync {
     /// Somebody here wants to know of its end: the other side is to tell. May be called again and again.
     fn watch(&self);
 
+    /// Nobody here wants to know it any more, if `is_left` says so still: the other side need not tell. Whoever begins to
+    /// watch at the same moment calls [`watch`](Self::watch) when `is_left` says no, so that one of the two comes second.
+    fn leave(&self, is_left: &dyn Fn() -> bool) {
+        let _ = is_left;
+    }
+
     /// Somebody here to whom it is linked has ended: the other side is to know.
     fn tell(&self, exit: &Exit);
 }
@@ -95,6 +101,13 @@ impl Absent {
     pub(crate) fn is_watched(&self) {
         if self.reason.get().is_none() {
             self.station.watch();
+        }
+    }
+
+    pub(crate) fn is_left(&self) {
+        let is_left = || self.reason.get().is_none() && self.watchers.is_empty();
+        if is_left() {
+            self.station.leave(&is_left);
         }
     }
 

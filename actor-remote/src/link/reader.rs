@@ -262,6 +262,12 @@ impl Reader {
                 body.end()?;
                 self.watch(object)
             }
+            Kind::Demonitor => {
+                let object = body.number()?;
+                body.end()?;
+                self.link.demonitor_for(object);
+                Ok(())
+            }
             Kind::Link | Kind::Unlink => {
                 let object = body.number()?;
                 let linker = body.number()?;

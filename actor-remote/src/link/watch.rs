@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use actor_core::remote::{Absent, Station, fresh_pid, number_of};
@@ -24,7 +23,8 @@ use crate::wire::frame::{Kind, Malformed, put_number};
 pub(crate) struct Watch {
     link: Weak<Link>,
     object: u64,
-    asked: AtomicBool,
+    /// Whether the other side is to tell. Locked while it is told so.
+    asked: Mutex<bool>,
     /// Keeps a handle from being given back while it is watched.
     import: Option<Weak<Import>>,
 }
@@ -34,7 +34,7 @@ impl Watch {
         Watch {
             link: Arc::downgrade(link),
             object,
-            asked: AtomicBool::new(false),
+            asked: Mutex::new(false),
             import,
         }
     }
@@ -45,13 +45,34 @@ impl Station for Watch {
         let Some(link) = self.link.upgrade() else {
             return;
         };
-        if !self.asked.swap(true, Ordering::AcqRel) {
+        let mut asked = self.asked.lock();
+        if !*asked {
+            *asked = true;
             if let Some(import) = self.import.as_ref().and_then(Weak::upgrade) {
                 link.keep(import);
             }
             link.outbox
                 .word(Kind::Monitor, 0, |into| put_number(into, self.object));
         }
+    }
+
+    fn leave(&self, is_left: &dyn Fn() -> bool) {
+        let Some(link) = self.link.upgrade() else {
+            return;
+        };
+        let kept = {
+            let mut asked = self.asked.lock();
+            if !*asked || !is_left() {
+                return;
+            }
+            *asked = false;
+            link.outbox
+                .word(Kind::Demonitor, 0, |into| put_number(into, self.object));
+            let import = self.import.as_ref().and_then(Weak::upgrade);
+            import.and_then(|import| link.kept.lock().remove(&import.id))
+        };
+        // Not under the lock: it may be the last, and is given back then, behind this.
+        drop(kept);
     }
 
     fn tell(&self, exit: &Exit) {
@@ -230,6 +251,13 @@ impl Link {
             }
         }
         Ok(())
+    }
+
+    /// The other side does not want to be told any more.
+    pub(super) fn demonitor_for(&self, object: u64) {
+        if let Some(watched) = self.watching.remove((object, None), None) {
+            watched.cancel();
+        }
     }
 
     /// Links `linker` of the other side with what that monitors as `object`.

@@ -68,10 +68,12 @@ pub enum Kind {
     Begin = 23,
     /// A spawned actor is to end.
     Stop = 24,
+    /// The sender of this frame no longer wants to know of an object's end.
+    Demonitor = 25,
 }
 
 impl Kind {
-    const ALL: [Kind; 24] = [
+    const ALL: [Kind; 25] = [
         Kind::Tell,
         Kind::Call,
         Kind::Reply,
@@ -96,6 +98,7 @@ impl Kind {
         Kind::Cancel,
         Kind::Begin,
         Kind::Stop,
+        Kind::Demonitor,
     ];
 
     /// The kind of this number.

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use actor_core::{Addr, CallError, Message, Recipient, ReplyTo, Tasklet};
-use actor_remote::protocol;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use actor_core::{Addr, CallError, Exit, Recipient, Tasklet};
 
 use crate::common::{Add, Book, Keeper, LONG, Later, Note, Notes, Pair, TellMe, program, until};
 
@@ -55,6 +53,68 @@ fn handles_are_given_back() {
         pair.keeper.join();
         until("it is given back", || pair.peer.held().1 == 0);
         own.kill();
+    });
+}
+
+#[test]
+fn what_nobody_watches_any_more_is_given_back() {
+    program(|| {
+        let pair = Pair::new();
+        pair.server
+            .offer("keeper", |(): ()| Ok(Addr::spawn(Keeper::default())))
+            .protocol::<Book>();
+        let start = || pair.peer.spawn::<Book>("keeper", &()).unwrap();
+        let server_side = pair.server.peer("client").unwrap();
+        let given = || (pair.peer.held().2, server_side.held().1);
+
+        // While it is watched it is kept, whoever else has it.
+        let spawned = start();
+        let monitor = spawned.reference().monitor();
+        drop(spawned);
+        pair.peer.lookup::<Book>("keeper").unwrap();
+        assert_eq!(given(), (1, 1));
+        assert!(monitor.cancel());
+        until("it is given back", || given() == (0, 0));
+
+        // Others who watch it, in either way, are for themselves.
+        let spawned = start();
+        let one = spawned.reference().monitor();
+        let two = spawned.reference().monitor();
+        spawned.reference().link();
+        assert!(one.cancel());
+        spawned.reference().unlink();
+        spawned.kill();
+        let exit = Tasklet::receive_one().unwrap();
+        let exit = exit.downcast::<Exit>().unwrap();
+        assert_eq!(exit.pid, two.pid());
+        assert!(!exit.linked);
+        drop(spawned);
+
+        // Taken back and asked for again.
+        let spawned = start();
+        assert!(spawned.reference().monitor().cancel());
+        let again = spawned.reference().monitor();
+        spawned.kill();
+        let exit = Tasklet::receive_one().unwrap();
+        assert_eq!(exit.downcast::<Exit>().unwrap().pid, again.pid());
+        assert_eq!(Tasklet::pending(), 0);
+        drop(spawned);
+
+        // One that ends lets go of what it was linked with, which is told of it first.
+        let spawned = Arc::new(start());
+        let linked = Tasklet::spawn({
+            let spawned = spawned.clone();
+            move || {
+                spawned.reference().link();
+                drop(spawned);
+                panic!("enough");
+            }
+        });
+        assert!(linked.join().is_err());
+        let ended = spawned.join_timeout(LONG).unwrap();
+        assert!(ended.is_abnormal(), "{ended}");
+        drop(spawned);
+        until("it is given back", || given() == (0, 0));
     });
 }
 
