@@ -2,6 +2,8 @@
 
 extern crate actor_core as concurrence;
 
+#[path = "common/awaited.rs"]
+mod awaited;
 mod common;
 
 use std::future::{Future, pending, poll_fn};
@@ -16,45 +18,9 @@ use actor_core::sync::Event;
 use actor_core::{
     Actor, Addr, Handler, JoinError, Message, Placement, Tasklet, TimedOut, block_on, timeout,
 };
+use awaited::Awaited;
 use common::{PATIENCE, SHORT, run};
 use parking_lot::Mutex;
-
-/// A value that somebody else brings.
-struct Awaited<T>(Mutex<(Option<T>, Option<Waker>)>);
-
-impl<T> Awaited<T> {
-    fn new() -> Arc<Awaited<T>> {
-        Arc::new(Awaited(Mutex::new((None, None))))
-    }
-
-    fn bring(&self, value: T) {
-        let waker = {
-            let mut inner = self.0.lock();
-            inner.0 = Some(value);
-            inner.1.take()
-        };
-        waker.into_iter().for_each(Waker::wake);
-    }
-
-    fn is_waited_for(&self) -> bool {
-        self.0.lock().1.is_some()
-    }
-
-    fn poll(&self, context: &mut Context<'_>) -> Poll<T> {
-        let mut inner = self.0.lock();
-        match inner.0.take() {
-            Some(value) => Poll::Ready(value),
-            None => {
-                inner.1 = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    async fn get(&self) -> T {
-        poll_fn(|context| self.poll(context)).await
-    }
-}
 
 fn until(what: &str, condition: impl Fn() -> bool) {
     let waited = timeout(PATIENCE, || {

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use actor_core::{Actor, BoxError, Context, Handler, Message};
 use actor_net::{Codec, Connection, Server};
-use common::PATIENCE;
+use common::{PATIENCE, limit_descriptors, open_descriptors};
 
 const ROLE: &str = "ACTOR_NET_TEST_SERVER";
 
 /// How many descriptors the server has left for connections, about.
-const ROOM: u64 = 24;
+const ROOM: usize = 24;
 
 #[test]
 fn a_shortage_of_descriptors_is_survived() {
@@ -124,17 +124,7 @@ fn serve(kind: &str) {
         let server = Server::builder().stackless(stackless).bind("127.0.0.1:0");
         let server = server.unwrap();
         let addr = server.local_addr();
-        let mut limit = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: 0,
-        };
-        let open = std::fs::read_dir("/proc/self/fd").unwrap().count() as u64;
-        // SAFETY: both calls are given a valid limit to write or read.
-        unsafe {
-            assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
-            limit.rlim_cur = open + ROOM;
-            assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
-        }
+        limit_descriptors(Some(open_descriptors() + ROOM));
         // The test harness may have begun a line of its own.
         println!("\nlistening on {addr}");
         if stackless {

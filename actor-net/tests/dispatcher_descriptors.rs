@@ -2,6 +2,8 @@
 //! is room; and none is lost. In a program of its own, whose descriptors can be used up.
 
 mod common;
+#[path = "common/dispatchers.rs"]
+mod dispatchers;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,29 +12,14 @@ use std::os::unix::net::UnixStream;
 
 use actor_core::{Actor, BoxError, Context, ExitReason, block_on_thread};
 use actor_net::dispatcher::{Channel, Dispatcher, Map};
-use common::{PATIENCE, eventually, in_tasklet, keep_log, logged};
+use common::{
+    PATIENCE, eventually, in_tasklet, keep_log, limit_descriptors, logged, open_descriptors,
+};
+use dispatchers::listen;
 
-struct Listener(Channel, Map);
 struct Echo(Channel);
 
-impl Actor for Listener {}
 impl Actor for Echo {}
-
-impl Dispatcher for Listener {
-    fn channel(&mut self) -> &mut Channel {
-        &mut self.0
-    }
-
-    fn handle_accepted(
-        &mut self,
-        channel: Channel,
-        _: SocketAddr,
-        _: &mut Context<Self>,
-    ) -> Result<(), BoxError> {
-        self.1.spawn(Echo(channel))?;
-        Ok(())
-    }
-}
 
 impl Dispatcher for Echo {
     fn channel(&mut self) -> &mut Channel {
@@ -51,15 +38,9 @@ impl Dispatcher for Echo {
     }
 }
 
-fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
-
-fn listen() -> (Map, SocketAddr) {
+fn echo() -> (Map, SocketAddr) {
     let map = Map::new();
-    let channel = Channel::listen("127.0.0.1:0").unwrap();
-    let addr = channel.local_addr().unwrap();
-    map.spawn(Listener(channel, map.clone())).unwrap();
+    let addr = listen(&map, Echo);
     (map, addr)
 }
 
@@ -100,7 +81,7 @@ fn descriptors_run_out_and_come_back() {
 
 /// Ends of every kind.
 fn round() {
-    let (map, addr) = listen();
+    let (map, addr) = echo();
     block_on_thread(move || {
         for wish in ["panic", "die"] {
             let mut stream = client(addr);
@@ -121,7 +102,7 @@ fn round() {
 }
 
 fn shortage() {
-    let (map, addr) = listen();
+    let (map, addr) = echo();
     let waiting = block_on_thread(move || {
         let first = client(addr);
         // Connected by the system, and to be accepted.
@@ -129,7 +110,7 @@ fn shortage() {
         let mut clients = vec![first];
         echoes(&mut clients[0]);
         // All but those for one client more.
-        limit(open_descriptors() as u64 + 20);
+        limit_descriptors(Some(open_descriptors() + 20));
         while let Ok(file) = File::open("/dev/null") {
             taken.push(file);
         }
@@ -153,17 +134,4 @@ fn shortage() {
         clients.iter_mut().for_each(echoes);
     });
     close(&map);
-}
-
-fn limit(descriptors: u64) {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: both calls are given a valid limit to write or read.
-    unsafe {
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
-        limit.rlim_cur = descriptors;
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
-    }
 }

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::fs;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::thread;
@@ -11,14 +10,10 @@ use std::time::{Duration, Instant};
 use actor_core::{JoinError, Tasklet, TimedOut, timeout};
 use actor_io::{TcpListener, TcpStream};
 use actor_net::{ConnectError, Connector};
-use common::{PATIENCE, eventually, in_tasklet};
+use common::{PATIENCE, eventually, in_tasklet, open_descriptors};
 
 /// RFC 8305's delay before the next address is tried.
 const DELAY: Duration = Duration::from_millis(250);
-
-fn open_descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
-}
 
 /// A listener that does not answer: its queue is full.
 struct Silent {

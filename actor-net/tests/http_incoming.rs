@@ -10,33 +10,13 @@ use std::fs::{self, OpenOptions};
 use std::hint;
 use std::io::{self, ErrorKind, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actor_core::{Placement, Tasklet, TimedOut};
 use actor_net::http::{Body, HttpServer, Limits, Request, StatusCode};
 use common::{eventually, in_tasklet};
-use http::{Client, Running, get, post, spawn};
-
-/// What handlers tell the test.
-fn told<T: Send + 'static>() -> (impl Fn(T) + Send + Sync + 'static, Receiver<T>) {
-    let (sender, receiver) = channel();
-    let sender = Mutex::new(sender);
-    let tell = move |what| {
-        let _ = sender.lock().unwrap().send(what);
-    };
-    (tell, receiver)
-}
-
-fn next<T>(receiver: &Receiver<T>) -> T {
-    let mut next = None;
-    eventually("it is told", || {
-        next = receiver.try_recv().ok();
-        next.is_some()
-    });
-    next.unwrap()
-}
+use http::{Client, Running, get, next, post, spawn, told};
 
 /// Gives a body in pieces, and lets others run before each.
 struct Pieces(usize);

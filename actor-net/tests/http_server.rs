@@ -14,8 +14,11 @@ use actor_core::Tasklet;
 use actor_core::sync::Event;
 use actor_io::TcpStream;
 use actor_net::http::{Body, HttpServer, IntoResponse, Limits, Request, Response, StatusCode};
-use common::{PATIENCE, eventually, in_tasklet};
-use http::{Client, Running, echo, get, limited, post, spawn};
+use common::{PATIENCE, eventually, in_tasklet, many_clients};
+use http::{
+    Client, Running, assert_does_not_wait_for_the_rest, assert_mirrors, echo, get, limited, post,
+    spawn,
+};
 
 #[test]
 fn a_connection_is_used_again() {
@@ -213,24 +216,7 @@ fn a_body_streams_both_ways() {
         client.0.read_exact(&mut end).unwrap();
         assert_eq!(&end, b"2\r\nde\r\n0\r\n\r\n");
         // And the connection goes on; this one is larger than all buffers.
-        let size = 4 * 1024 * 1024;
-        let mut writer = client.0.try_clone().unwrap();
-        let writer = Tasklet::spawn(move || {
-            let head = post(&format!("Content-Length: {size}"), "");
-            writer.write_all(head.as_bytes())?;
-            (0..size / 4096).try_for_each(|i| writer.write_all(&[(i % 251) as u8; 4096]))
-        });
-        assert!(
-            client
-                .head()
-                .contains(&format!("content-length: {size}\r\n"))
-        );
-        let mut piece = [0; 4096];
-        for i in 0..size / 4096 {
-            client.0.read_exact(&mut piece).unwrap();
-            assert_eq!(piece, [(i % 251) as u8; 4096]);
-        }
-        writer.join().unwrap().unwrap();
+        assert_mirrors(&mut client);
         client.send(get("/").replace("GET", "PUT"));
         assert_eq!(client.body(), "");
     });
@@ -246,13 +232,7 @@ fn a_body_that_nobody_reads_does_no_harm() {
             (client.body(), client.body()),
             ("enough".to_owned(), "enough".to_owned())
         );
-        // What has not come is not waited for.
-        client.send(post("Content-Length: 5", "hell"));
-        let rest = client.rest();
-        assert!(
-            rest.contains("connection: close") && rest.ends_with("enough"),
-            "{rest}"
-        );
+        assert_does_not_wait_for_the_rest(&mut client);
     });
 }
 
@@ -389,11 +369,7 @@ fn clients_that_take_their_time_are_given_up() {
 fn many_slow_clients_keep_nobody_waiting() {
     in_tasklet(|| {
         let server = spawn(echo);
-        // Two descriptors each, of which there may be few.
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        let files = usize::try_from(limit.current.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        let count = (files.saturating_sub(500) / 2).min(2000);
-        assert!(count > 100, "a limit of {files} files");
+        let count = many_clients();
         let mut slow: Vec<_> = (0..count).map(|_| Client::of(&server)).collect();
         eventually("all are there", || server.connections() == count);
         let mut client = Client::of(&server);

@@ -7,6 +7,8 @@ mod certificates;
 mod common;
 #[path = "common/http.rs"]
 mod http;
+#[path = "common/https.rs"]
+mod https;
 
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
@@ -28,6 +30,7 @@ use actor_net::{Server, ServerHandle};
 use certificates::{Authority, both};
 use common::{PATIENCE, eventually, in_tasklet, keep_log, logged};
 use http::{Client, Running, curl, get};
+use https::{connect, hello, serve};
 
 /// Answers with the body, or else with method and path; large things on demand.
 fn handler(request: Request<Body>) -> io::Result<Response<Body>> {
@@ -44,22 +47,6 @@ fn handler(request: Request<Body>) -> io::Result<Response<Body>> {
 }
 
 const LARGE: usize = 3_000_000;
-
-fn serve<R: IntoResponse + 'static>(
-    tls: &ServerTls,
-    handler: impl Fn(Request<Body>) -> R + Send + Sync + 'static,
-) -> Running {
-    let server = HttpServer::bind("127.0.0.1:0").unwrap().tls(tls.clone());
-    Running(server.spawn(handler).unwrap())
-}
-
-fn connect(server: &ServerHandle, tls: &ClientTls) -> Client<TlsStream> {
-    Client(tls.connect("localhost", plain(server)).unwrap())
-}
-
-fn plain(server: &ServerHandle) -> TcpStream {
-    Client::of(server).0
-}
 
 #[test]
 fn requests_are_served() {
@@ -140,7 +127,7 @@ fn slowly(target: &ServerHandle) -> TcpStream {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (from, _) = listener.accept().unwrap();
-    let to = plain(target);
+    let to = Client::of(target).0;
     for stream in [&near, &from, &to] {
         stream.set_nodelay(true).unwrap();
     }
@@ -195,7 +182,7 @@ fn the_protocol_is_agreed_upon() {
                 .alpn(names)
                 .build()
                 .unwrap();
-            tls.connect("localhost", plain(&server))
+            tls.connect("localhost", Client::of(&server).0)
         };
         for (offered, agreed) in [
             (&["h2", "http/1.1"][..], Some(&b"http/1.1"[..])),
@@ -217,7 +204,7 @@ fn the_protocol_is_agreed_upon() {
             .alpn(["imap"])
             .build()
             .unwrap();
-        let stream = imap.connect("localhost", plain(&other)).unwrap();
+        let stream = imap.connect("localhost", Client::of(&other).0).unwrap();
         assert_eq!(stream.alpn(), Some(&b"imap"[..]));
         other.shutdown(PATIENCE).unwrap();
 
@@ -244,7 +231,7 @@ fn both_kinds(tls: &ServerTls) -> [Running; 2] {
 
 /// Some say nothing, some the beginning, and some send a hello and no more.
 fn stall(server: &ServerHandle, tls: &ClientTls) -> Vec<Client> {
-    let hello = recorded_hello(tls);
+    let hello = hello(tls);
     (0..60)
         .map(|i| {
             let mut client = Client::of(server);
@@ -268,7 +255,7 @@ fn handshakes_that_stall_hold_nobody_up() {
             let stalled = stall(&server, &client_tls);
             let clients: Vec<_> = (0..20)
                 .map(|_| {
-                    let (tls, stream) = (client_tls.clone(), plain(&server));
+                    let (tls, stream) = (client_tls.clone(), Client::of(&server).0);
                     Tasklet::spawn(move || {
                         let mut client = Client(tls.connect("localhost", stream).unwrap());
                         client.send(get("/"));
@@ -303,22 +290,6 @@ fn handshakes_that_stall_end() {
             eventually("all have gone", || server.connections() == 0);
         }
     });
-}
-
-/// The first thing a client says.
-fn recorded_hello(tls: &ClientTls) -> Vec<u8> {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let tls = tls.clone();
-    let client = Tasklet::spawn(move || tls.connect("localhost", stream).map(drop));
-    let (mut stream, _) = listener.accept().unwrap();
-    let mut head = [0; 5];
-    stream.read_exact(&mut head).unwrap();
-    let mut hello = vec![0; usize::from(u16::from_be_bytes([head[3], head[4]]))];
-    stream.read_exact(&mut hello).unwrap();
-    drop(stream);
-    assert!(client.join().unwrap().is_err());
-    [&head[..], &hello].concat()
 }
 
 #[test]

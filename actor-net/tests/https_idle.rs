@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use actor_core::{Runtime, block_on_thread};
 use actor_net::http::{Body, HttpServer, Request};
 use certificates::both;
-use common::{PATIENCE, eventually};
+use common::{PATIENCE, eventually, many_clients};
 use http::{Client, get};
 
 /// How many tasklets there may be, and so stacks: what a server needs, and a few.
@@ -24,11 +24,7 @@ const STACKS: usize = 16;
 #[test]
 fn idle_connections_hold_no_stack() {
     let code = Runtime::builder().tasklets(STACKS).dispatch(|| {
-        // Two descriptors each, of which there may be few.
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        let files = usize::try_from(limit.current.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
-        let count = (files.saturating_sub(500) / 2).min(2000);
-        assert!(count > 100, "a limit of {files} files");
+        let count = many_clients();
 
         let (tls, client_tls) = both();
         let server = HttpServer::bind("127.0.0.1:0").unwrap().tls(tls);

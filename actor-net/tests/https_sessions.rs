@@ -8,52 +8,21 @@ mod certificates;
 mod common;
 #[path = "common/http.rs"]
 mod http;
+#[path = "common/https.rs"]
+mod https;
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use actor_core::{Placement, Tasklet};
-use actor_io::{TcpListener, TcpStream};
-use actor_net::ServerHandle;
-use actor_net::http::{Body, HttpServer, IntoResponse, Limits, Request};
-use actor_net::tls::{ClientTls, ServerTls, TlsError, TlsStream};
+use actor_net::http::{Body, HttpServer, Limits, Request};
+use actor_net::tls::{ClientTls, ServerTls, TlsError};
 use certificates::{Authority, both};
 use common::{PATIENCE, eventually, in_tasklet};
-use http::{Client, Running, get};
-
-fn serve<R: IntoResponse + 'static>(
-    tls: &ServerTls,
-    handler: impl Fn(Request<Body>) -> R + Send + Sync + 'static,
-) -> Running {
-    let server = HttpServer::bind("127.0.0.1:0").unwrap().tls(tls.clone());
-    Running(server.spawn(handler).unwrap())
-}
-
-fn connect(server: &ServerHandle, tls: &ClientTls) -> Client<TlsStream> {
-    Client(tls.connect("localhost", Client::of(server).0).unwrap())
-}
-
-/// What the handler's tasklets tell the test.
-fn told<T: Send + 'static>() -> (impl Fn(T) + Send + Sync, Receiver<T>) {
-    let (sender, receiver) = channel();
-    let sender = Mutex::new(sender);
-    let tell = move |what| {
-        let _ = sender.lock().unwrap().send(what);
-    };
-    (tell, receiver)
-}
-
-fn next<T>(receiver: &Receiver<T>) -> T {
-    let mut next = None;
-    eventually("it is told", || {
-        next = receiver.try_recv().ok();
-        next.is_some()
-    });
-    next.unwrap()
-}
+use http::{Client, Running, get, next, told};
+use https::{connect, hello, serve};
 
 /// Somebody reads what is no record while the connection is in the middle of sending one: the alert that this calls
 /// for must not get into it. The client has read a little, so that there is room, and too little for the connection
@@ -151,23 +120,6 @@ fn a_record_in_pieces_buys_no_time() {
         }
         eventually("all have gone", || server.connections() == 0);
     });
-}
-
-/// The first bytes of a client's handshake.
-fn hello(tls: &ClientTls) -> Vec<u8> {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let tls = tls.clone();
-    let client = Tasklet::spawn(move || tls.connect("localhost", stream).map(drop));
-    let (mut stream, _) = listener.accept().unwrap();
-    let mut hello = vec![0; 5];
-    stream.read_exact(&mut hello).unwrap();
-    let length = u16::from_be_bytes([hello[3], hello[4]]);
-    hello.resize(5 + usize::from(length), 0);
-    stream.read_exact(&mut hello[5..]).unwrap();
-    drop(stream);
-    assert!(client.join().unwrap().is_err());
-    hello
 }
 
 /// However far they have come, and whichever way it ends; and others who go by the same configuration have their turns.

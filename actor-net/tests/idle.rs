@@ -6,6 +6,8 @@
 //! everywhere; rates depend on the machine, and are only told.
 
 mod common;
+#[path = "common/dispatchers.rs"]
+mod dispatchers;
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,7 +20,8 @@ use std::time::{Duration, Instant};
 use actor_core::{Actor, BoxError, Context, Handler, dispatch, quit};
 use actor_net::dispatcher::{Channel, Dispatcher, Map};
 use actor_net::{Connection, Line, LineCodec, Server};
-use common::PATIENCE;
+use common::{PATIENCE, limit_descriptors};
+use dispatchers::listen;
 use socket2::{Domain, Socket, Type};
 
 const ROLE: &str = "ACTOR_NET_IDLE_SERVER";
@@ -84,7 +87,7 @@ fn measure(kind: &'static Kind) {
     // All descriptors that a client may have are for one at a time.
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let many = MOST.min(descriptors().saturating_sub(RESERVE));
+    let many = MOST.min(limit_descriptors(None).saturating_sub(RESERVE));
     if many < 4 * FIRST {
         println!("{name}: {many} connections are too few to be measured");
         return;
@@ -144,20 +147,6 @@ fn measure(kind: &'static Kind) {
 
 fn rate(count: usize, begun: Instant) -> f64 {
     count as f64 / begun.elapsed().as_secs_f64()
-}
-
-fn descriptors() -> usize {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: a local of the right type; the limit is raised as far as it may be.
-    unsafe {
-        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit), 0);
-        limit.rlim_cur = limit.rlim_max;
-        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &limit), 0);
-    }
-    usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
 /// Connections, on each of which something has been said.
@@ -314,28 +303,10 @@ impl Handler<Line> for Echo {
     }
 }
 
-/// A dispatcher that accepts, and one for each connection.
-struct Listener(Channel, Map);
+/// A dispatcher for each connection.
 struct EchoDispatcher(Channel);
 
-impl Actor for Listener {}
 impl Actor for EchoDispatcher {}
-
-impl Dispatcher for Listener {
-    fn channel(&mut self) -> &mut Channel {
-        &mut self.0
-    }
-
-    fn handle_accepted(
-        &mut self,
-        channel: Channel,
-        _: SocketAddr,
-        _: &mut Context<Self>,
-    ) -> Result<(), BoxError> {
-        self.1.spawn(EchoDispatcher(channel))?;
-        Ok(())
-    }
-}
 
 impl Dispatcher for EchoDispatcher {
     fn channel(&mut self) -> &mut Channel {
@@ -358,9 +329,7 @@ fn serve(name: &'static str) {
         }
         if name == DISPATCHERS.name {
             let map = Map::new();
-            let channel = Channel::listen("127.0.0.1:0").unwrap();
-            let addr = channel.local_addr().unwrap();
-            map.spawn(Listener(channel, map.clone())).unwrap();
+            let addr = listen(&map, EchoDispatcher);
             let counted = map.clone();
             obey(addr, move || counted.len() - 1);
             map.run();

@@ -10,11 +10,7 @@ use std::time::Duration;
 use actor_core::{Actor, Context, Tasklet};
 use actor_io::{BufferedStream, TcpStream};
 use actor_net::{Connection, Connector, Line, LineCodec, Server, ServerHandle};
-use common::{PATIENCE, ask, client, eventually, in_tasklet, is_closed};
-
-fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
-}
+use common::{PATIENCE, ask, client, eventually, in_tasklet, is_closed, open_descriptors};
 
 /// Ends as its client asks for.
 fn handle(stream: TcpStream) -> io::Result<()> {

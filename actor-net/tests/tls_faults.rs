@@ -7,7 +7,6 @@
 mod certificates;
 mod common;
 
-use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use actor_io::{TcpListener, TcpStream};
 use actor_net::tls::{ClientTls, ServerTls, TlsError, rustls};
 use actor_net::{ConnectError, Connector, Server};
 use certificates::{Authority, both};
-use common::{PATIENCE, eventually, in_tasklet};
+use common::{PATIENCE, eventually, in_tasklet, open_descriptors};
 use parking_lot::Mutex;
 
 const REQUEST: &[u8] = &[b'q'; 300];
@@ -42,10 +41,6 @@ struct Cut {
     to_client: bool,
     after: u64,
     how: How,
-}
-
-fn open_descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// Runs a test, and no other of this program meanwhile: one of them counts descriptors.

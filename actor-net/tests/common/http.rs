@@ -3,32 +3,17 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::io::{self, Read, Write};
-use std::ops::Deref;
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 
-use actor_core::block_on_thread;
+use actor_core::{Tasklet, block_on_thread};
 use actor_io::TcpStream;
 use actor_net::ServerHandle;
 use actor_net::http::{Body, HttpServer, IntoResponse, Limits, Request, Response};
 
-use crate::common::PATIENCE;
-
-/// A server, stopped at the end of its test.
-pub struct Running(pub ServerHandle);
-
-impl Deref for Running {
-    type Target = ServerHandle;
-
-    fn deref(&self) -> &ServerHandle {
-        &self.0
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.tasklet().stop();
-    }
-}
+pub use crate::common::Running;
+use crate::common::{PATIENCE, eventually};
 
 pub struct Client<S = TcpStream>(pub S);
 
@@ -141,4 +126,54 @@ pub fn echo(request: Request<Body>) -> io::Result<Response<Body>> {
         Some(0) => line.into_response(),
         _ => Response::new(body.into_bytes()?.into()),
     })
+}
+
+/// What handlers tell the test.
+pub fn told<T: Send + 'static>() -> (impl Fn(T) + Send + Sync + 'static, Receiver<T>) {
+    let (sender, receiver) = channel();
+    let sender = Mutex::new(sender);
+    let tell = move |what| {
+        let _ = sender.lock().unwrap().send(what);
+    };
+    (tell, receiver)
+}
+
+/// The next that they tell.
+pub fn next<T>(receiver: &Receiver<T>) -> T {
+    let mut next = None;
+    eventually("it is told", || {
+        next = receiver.try_recv().ok();
+        next.is_some()
+    });
+    next.unwrap()
+}
+
+/// Has a server that answers with the body of the request send back one that is larger than all buffers, while it is
+/// still on its way there.
+pub fn assert_mirrors(client: &mut Client) {
+    let size = 4 * 1024 * 1024;
+    let mut writer = client.0.try_clone().unwrap();
+    let writer = Tasklet::spawn(move || {
+        let head = post(&format!("Content-Length: {size}"), "");
+        writer.write_all(head.as_bytes())?;
+        (0..size / 4096).try_for_each(|i| writer.write_all(&[(i % 251) as u8; 4096]))
+    });
+    let length = format!("content-length: {size}\r\n");
+    assert!(client.head().contains(&length));
+    let mut piece = [0; 4096];
+    for i in 0..size / 4096 {
+        client.0.read_exact(&mut piece).unwrap();
+        assert_eq!(piece, [(i % 251) as u8; 4096]);
+    }
+    writer.join().unwrap().unwrap();
+}
+
+/// A server whose handler says "enough" and reads no body does not wait for what has not come of one.
+pub fn assert_does_not_wait_for_the_rest(client: &mut Client) {
+    client.send(post("Content-Length: 5", "hell"));
+    let rest = client.rest();
+    assert!(
+        rest.contains("connection: close") && rest.ends_with("enough"),
+        "{rest}"
+    );
 }

@@ -3,11 +3,14 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::io::{self, Write};
+use std::ops::Deref;
 use std::sync::{Mutex, Once, mpsc};
 use std::time::{Duration, Instant};
 
 use actor_core::{Tasklet, dispatch, quit};
 use actor_io::{BufferedStream, TcpStream, ToAddrs};
+use actor_net::ServerHandle;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Turns a hang into a failure; nothing waits this long otherwise.
@@ -73,6 +76,48 @@ pub fn echo(stream: TcpStream) -> io::Result<()> {
         stream.flush()?;
     }
     Ok(())
+}
+
+/// A server, stopped at the end of its test.
+pub struct Running(pub ServerHandle);
+
+impl Deref for Running {
+    type Target = ServerHandle;
+
+    fn deref(&self) -> &ServerHandle {
+        &self.0
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.tasklet().stop();
+    }
+}
+
+/// How many descriptors this program has open.
+pub fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Lets this program have so many descriptors, or as many as it may at all; that is how many they are.
+pub fn limit_descriptors(to: Option<usize>) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let current = to.map(|count| count as u64).or(limit.maximum);
+    setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
+    count(current)
+}
+
+/// How many clients a server in this program can have: two descriptors each, of which there may be few.
+pub fn many_clients() -> usize {
+    let files = count(getrlimit(Resource::Nofile).current);
+    let clients = (files.saturating_sub(500) / 2).min(2000);
+    assert!(clients > 100, "a limit of {files} files");
+    clients
+}
+
+fn count(limit: Option<u64>) -> usize {
+    usize::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX)
 }
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());

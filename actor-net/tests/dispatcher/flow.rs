@@ -36,11 +36,11 @@ fn a_peer_that_does_not_read_is_not_heard_and_loses_nothing() {
         let map = Map::new();
         let (sender, _events) = mpsc::channel();
         let most = Arc::new(AtomicUsize::new(0));
-        let (of, most_pending) = (map.clone(), most.clone());
+        let most_pending = most.clone();
         let addr = listen(&map, move |channel| {
             let mut echo = Echo::new(channel, &sender);
             echo.most_pending = most_pending.clone();
-            of.spawn(echo).unwrap();
+            echo
         });
         aside(move || {
             // More than all the buffers in between can hold.

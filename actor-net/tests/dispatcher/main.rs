@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod connects;
+#[path = "../common/dispatchers.rs"]
+mod dispatchers;
 mod ends;
 mod flow;
 
@@ -17,38 +19,7 @@ use std::time::Duration;
 use actor_core::{Actor, Addr, BoxError, Context, ExitReason, Handler, Message, Tasklet, TimedOut};
 use actor_net::dispatcher::{Channel, Dispatcher, Map, OutputFull};
 use common::{PATIENCE, eventually, in_tasklet};
-
-/// Accepts, and has what it accepts served by what `make` makes.
-struct Listener<F> {
-    channel: Channel,
-    make: F,
-}
-
-impl<F: FnMut(Channel) + Send + 'static> Actor for Listener<F> {}
-
-impl<F: FnMut(Channel) + Send + 'static> Dispatcher for Listener<F> {
-    fn channel(&mut self) -> &mut Channel {
-        &mut self.channel
-    }
-
-    fn handle_accepted(
-        &mut self,
-        channel: Channel,
-        peer: SocketAddr,
-        _: &mut Context<Self>,
-    ) -> Result<(), BoxError> {
-        assert_eq!(channel.peer_addr().unwrap(), peer);
-        (self.make)(channel);
-        Ok(())
-    }
-}
-
-fn listen(map: &Map, make: impl FnMut(Channel) + Send + 'static) -> SocketAddr {
-    let channel = Channel::listen("127.0.0.1:0").unwrap();
-    let addr = channel.local_addr().unwrap();
-    map.spawn(Listener { channel, make }).unwrap();
-    addr
-}
+use dispatchers::listen;
 
 fn client(addr: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(addr).unwrap();
@@ -170,10 +141,7 @@ fn next(events: &mpsc::Receiver<Event>) -> Event {
 fn echoes() -> (Map, SocketAddr, mpsc::Receiver<Event>) {
     let map = Map::new();
     let (sender, events) = mpsc::channel();
-    let of = map.clone();
-    let addr = listen(&map, move |channel| {
-        of.spawn(Echo::new(channel, &sender)).unwrap();
-    });
+    let addr = listen(&map, move |channel| Echo::new(channel, &sender));
     (map, addr, events)
 }
 

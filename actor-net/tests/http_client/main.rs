@@ -22,17 +22,12 @@ mod websockets;
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use actor_core::{JoinHandle, Tasklet};
 use actor_io::{TcpListener, TcpStream};
-use actor_net::ServerHandle;
 use actor_net::http::{Body, HttpClient, HttpServer, IntoResponse, Request, Response};
-use common::PATIENCE;
-
-/// A server, stopped at the end of its test.
-struct Running(ServerHandle);
+use common::{PATIENCE, Running};
 
 impl Running {
     fn new<R: IntoResponse + 'static>(
@@ -44,20 +39,6 @@ impl Running {
 
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.0.local_addr())
-    }
-}
-
-impl Deref for Running {
-    type Target = ServerHandle;
-
-    fn deref(&self) -> &ServerHandle {
-        &self.0
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.tasklet().stop();
     }
 }
 

@@ -3,6 +3,8 @@
 #![cfg(feature = "tower")]
 
 mod answer_bodies;
+#[path = "../../../actor-core/tests/common/awaited.rs"]
+mod awaited;
 #[cfg(feature = "tls")]
 #[path = "../common/certificates.rs"]
 mod certificates;
@@ -13,14 +15,13 @@ mod http;
 mod request_bodies;
 mod requests;
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind, Read, Write};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 
@@ -31,10 +32,10 @@ use actor_net::http::{
     self as server, Body, Bytes, HeaderMap, HeaderValue, HttpServer, IntoResponse, Limits, Method,
     Request, Response, StatusCode, Upgrade, Upgraded, tower,
 };
+use awaited::Awaited;
 use common::{eventually, in_tasklet};
-use http::{Client, Running, get, post, spawn};
+use http::{Client, Running, assert_does_not_wait_for_the_rest, assert_mirrors, get, post, spawn};
 use http_body::{Body as _, Frame, SizeHint};
-use parking_lot::Mutex;
 use tower_service::Service;
 
 /// A service of a function.
@@ -75,43 +76,6 @@ where
 
 fn text(text: impl Into<Bytes>) -> Response<RequestBody> {
     Response::new(RequestBody::from(text))
-}
-
-/// A value that somebody else brings.
-struct Awaited<T>(Mutex<(VecDeque<T>, Option<Waker>)>);
-
-impl<T> Awaited<T> {
-    fn new() -> Arc<Awaited<T>> {
-        Arc::new(Awaited(Mutex::new((VecDeque::new(), None))))
-    }
-
-    fn bring(&self, value: T) {
-        let waker = {
-            let mut inner = self.0.lock();
-            inner.0.push_back(value);
-            inner.1.take()
-        };
-        waker.into_iter().for_each(Waker::wake);
-    }
-
-    fn is_waited_for(&self) -> bool {
-        self.0.lock().1.is_some()
-    }
-
-    fn poll(&self, context: &mut Context<'_>) -> Poll<T> {
-        let mut inner = self.0.lock();
-        match inner.0.pop_front() {
-            Some(value) => Poll::Ready(value),
-            None => {
-                inner.1 = Some(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    async fn get(&self) -> T {
-        poll_fn(|context| self.poll(context)).await
-    }
 }
 
 /// All of a body, and what came behind it.

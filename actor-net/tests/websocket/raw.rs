@@ -1,7 +1,6 @@
 //! A server, and a client that sends what it likes.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::ops::Deref;
 
 use actor_core::Outcome;
 use actor_io::TcpStream;
@@ -10,6 +9,7 @@ use actor_net::http::HttpServer;
 use actor_net::http::ws::{WebSocket, WsError, WsOptions};
 
 use crate::common::PATIENCE;
+pub(crate) use crate::common::Running;
 
 pub(crate) const CONTINUATION: u8 = 0;
 pub(crate) const TEXT: u8 = 1;
@@ -20,23 +20,6 @@ pub(crate) const PONG: u8 = 10;
 
 /// The bit of the last frame of a message.
 pub(crate) const FIN: u8 = 0x80;
-
-/// A server, stopped at the end of its test.
-pub(crate) struct Running(pub ServerHandle);
-
-impl Deref for Running {
-    type Target = ServerHandle;
-
-    fn deref(&self) -> &ServerHandle {
-        &self.0
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.tasklet().stop();
-    }
-}
 
 pub(crate) fn serve_with<R: Outcome + 'static>(
     options: WsOptions,
