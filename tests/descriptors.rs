@@ -43,8 +43,10 @@ fn two_readers_of_one_socket_get_a_byte_each() {
                 reader.unwrap()
             })
             .collect();
-        // Both wait before the first byte comes, or nearly always.
-        Tasklet::sleep(Duration::from_millis(20));
+        // Both wait before the first byte comes.
+        while !readers.iter().all(|reader| reader.is_blocked()) {
+            Tasklet::yield_now();
+        }
         server.write_all(&[1]).unwrap();
         server.write_all(&[2]).unwrap();
         let mut bytes: Vec<_> = readers

@@ -199,7 +199,7 @@ fn a_deferred_answer_is_no_circle() {
     #[derive(Message)]
     struct Back(Addr<Caller>);
     #[derive(Message)]
-    struct Work;
+    struct Work(Gate);
     #[derive(Message)]
     #[message(reply = u32)]
     struct Go;
@@ -215,17 +215,20 @@ fn a_deferred_answer_is_no_circle() {
     }
     impl Accepts<Slow> for Later {
         fn accept(&mut self, _: Slow, reply: ReplyTo<u32>, ctx: &mut Context<Self>) {
-            // Somebody else answers while this one waits for the caller.
+            // Somebody else on its worker answers, when this one waits for the caller.
+            let begun = Gate::new();
+            let work = Work(begun.clone());
             Tasklet::spawn(move || {
-                Tasklet::sleep(SHORT);
+                begun.pass();
                 reply.send(7);
             });
-            ctx.addr().send(Work).unwrap();
+            ctx.addr().send(work).unwrap();
         }
     }
     impl Handler<Work> for Later {
-        fn handle(&mut self, _: Work, _: &mut Context<Self>) {
+        fn handle(&mut self, Work(begun): Work, _: &mut Context<Self>) {
             let back = self.back.as_ref().unwrap();
+            begun.open();
             assert_eq!(back.call(Nothing), Ok(1));
         }
     }

@@ -50,14 +50,17 @@ fn an_element_that_panics_when_it_is_dropped_does_not_keep_the_inner_code() {
     run(|| {
         let (ended, given) = (Count::new(), Count::new());
         let (inner, gives) = (ended.clone(), given.clone());
+        let given_up = Gate::new();
+        let gate = given_up.clone();
         let mut slow = Generator::new(move |out| {
             let _ended = OnDrop::new(move || _ = inner.up());
-            Tasklet::sleep(SHORT);
+            gate.pass();
             gives.up();
             out.give(OnDrop::new(|| panic!("nobody has taken this")));
         });
         let late: Option<Option<_>> = timeout(SHORT / 20, || Some(slow.next()));
         assert!(late.is_none());
+        given_up.open();
         given.reach(1);
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(slow)));
         assert_eq!(message_of(dropped.unwrap_err()), "nobody has taken this");
@@ -124,10 +127,12 @@ fn one_that_its_own_inner_code_drops_ends() {
         let own = Arc::new(Mutex::new(None));
         let (inner, ended) = (own.clone(), Count::new());
         let dropped = ended.clone();
+        let there = Gate::new();
+        let gate = there.clone();
         let mut generator = Generator::new(move |out: &Yielder<u8>| {
             let _ended = OnDrop::new(move || _ = dropped.up());
             out.give(1);
-            Tasklet::sleep(SHORT);
+            gate.pass();
             drop(inner.lock().unwrap().take());
             out.give(2);
         });
@@ -135,6 +140,7 @@ fn one_that_its_own_inner_code_drops_ends() {
         let late: Option<Option<_>> = timeout(SHORT / 20, || Some(generator.next()));
         assert!(late.is_none());
         *own.lock().unwrap() = Some(generator);
+        there.open();
         wait_until(|| ended.get() == 1);
     });
 }

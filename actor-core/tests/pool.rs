@@ -305,7 +305,9 @@ fn what_a_closure_spawns_belongs_to_the_callers_program() {
     run(move || {
         block_on_thread(move || {
             Tasklet::spawn(move || {
-                Tasklet::sleep(SHORT * 10);
+                while Tasklet::main().is_some() {
+                    Tasklet::yield_now();
+                }
                 counter.fetch_add(1, Ordering::SeqCst);
             });
         });

@@ -5,7 +5,7 @@ mod common;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use actor_core::reactor::{Direction, Source};
@@ -95,6 +95,7 @@ fn it_ends_every_operation_in_it() {
         assert_eq!(inside, Some(()));
         // The others unwind to its edge.
         let lock = mutex.clone();
+        let (release, held) = mpsc::channel::<()>();
         let waits: [Box<dyn FnOnce()>; 7] = [
             Box::new(|| Tasklet::sleep(PATIENCE)),
             Box::new(|| Tasklet::sleep(Duration::MAX)),
@@ -102,7 +103,7 @@ fn it_ends_every_operation_in_it() {
             Box::new(move || drop(lock.lock())),
             Box::new(|| Event::new().wait()),
             Box::new(|| drop(Semaphore::new(0).acquire())),
-            Box::new(|| block_on_thread(|| std::thread::sleep(SHORT * 20))),
+            Box::new(move || block_on_thread(move || _ = held.recv())),
         ];
         for wait in waits {
             let dropped = Count::new();
@@ -116,6 +117,7 @@ fn it_ends_every_operation_in_it() {
             });
             assert_eq!((late, dropped.get()), (None, 1));
         }
+        drop(release);
         // And all is as before.
         Tasklet::sleep(SHORT);
         assert!(Tasklet::receive_timeout(SHORT).is_err());

@@ -19,12 +19,13 @@ mod standard {
     pub(crate) mod kit {
         pub(crate) use std::net::{TcpListener, TcpStream, UdpSocket};
         pub(crate) use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-        pub(crate) use std::thread::spawn;
+        pub(crate) use std::thread::{JoinHandle, spawn};
 
         /// How a timeout is told.
         pub(crate) const TIMED_OUT: std::io::ErrorKind = std::io::ErrorKind::WouldBlock;
 
-        pub(crate) fn let_others_wait() {
+        /// Lets one come to where it waits; of a thread that cannot be seen.
+        pub(crate) fn let_wait<T>(_: &JoinHandle<T>) {
             std::thread::sleep(crate::A_WHILE);
         }
 
@@ -54,8 +55,8 @@ mod ours {
             actor_core::Tasklet::spawn(f)
         }
 
-        pub(crate) fn let_others_wait() {
-            actor_core::Tasklet::sleep(crate::A_WHILE);
+        pub(crate) fn let_wait<T>(tasklet: &actor_core::JoinHandle<T>) {
+            crate::common::eventually("it waits", || tasklet.is_blocked());
         }
 
         pub(crate) fn run(test: impl FnOnce() + Send + 'static) {

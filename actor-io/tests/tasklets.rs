@@ -80,14 +80,6 @@ fn two_readers_get_each_byte_once() {
     });
 }
 
-/// Lets a tasklet come to the place where it waits.
-fn settle() {
-    for _ in 0..100 {
-        Tasklet::yield_now();
-    }
-    Tasklet::sleep(Duration::from_millis(2));
-}
-
 #[test]
 fn a_kill_ends_any_operation_and_spares_the_stream() {
     in_tasklet(|| {
@@ -109,10 +101,11 @@ fn a_kill_ends_any_operation_and_spares_the_stream() {
             let _ = accepting.accept();
             unreachable!("killed while it accepts");
         });
-        settle();
-        for tasklet in [reader.tasklet(), writer.tasklet(), acceptor.tasklet()] {
-            tasklet.kill();
-        }
+        let all = [reader.tasklet(), writer.tasklet(), acceptor.tasklet()];
+        eventually("all wait", || {
+            all.iter().all(|tasklet| tasklet.is_blocked())
+        });
+        all.into_iter().for_each(Tasklet::kill);
         let ends = [
             reader.join_timeout(PATIENCE).map(drop),
             writer.join_timeout(PATIENCE).map(drop),
@@ -139,7 +132,7 @@ fn a_killed_writer_does_not_wait_in_its_destructor() {
                 writer.write_line("a peer that does not read").unwrap();
             }
         });
-        settle();
+        eventually("it waits for room", || writer.is_blocked());
         writer.kill();
         assert!(matches!(
             writer.join_timeout(PATIENCE),

@@ -93,13 +93,16 @@ fn an_element_that_nobody_waits_for_any_more_is_dropped_with_the_generator() {
     run(|| {
         let (dropped, given) = (Count::new(), Count::new());
         let (inner, gives) = (dropped.clone(), given.clone());
+        let given_up = Gate::new();
+        let gate = given_up.clone();
         let mut slow = Generator::new(move |out| {
-            Tasklet::sleep(SHORT);
+            gate.pass();
             gives.up();
             out.give(Counted(1, inner.clone()));
         });
         let late: Option<Option<_>> = timeout(SHORT / 20, || Some(slow.next()));
         assert!(late.is_none());
+        given_up.open();
         // It comes, though nobody waits.
         given.reach(1);
         assert_eq!(dropped.get(), 0);

@@ -12,7 +12,6 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use actor_core::{
     Actor, Addr, Context, Generator, Handler, JoinError, Message, SpawnError, Tasklet, Yielder,

@@ -191,8 +191,8 @@ fn a_generator_in_use_does_not_keep_others_from_running() {
             }
         });
         // The timer of this sleep, and then this tasklet, get their turns.
-        Tasklet::sleep(Duration::from_millis(20));
-        assert!(told.try_recv().is_ok());
+        Tasklet::sleep(SHORT);
+        wait_until(|| told.try_recv().is_ok());
         endless.kill();
         assert_killed(&endless);
     });

@@ -41,11 +41,12 @@ fn a_program_waits_for_all_that_are_no_daemons() {
         for worker in 0..6 {
             let count = count.clone();
             spawn_on(worker, move || {
-                Tasklet::sleep(SHORT);
+                wait_until(|| Tasklet::main().is_none());
                 let count = count.clone();
-                // Also for those that are spawned when main has long ended.
+                let parent = Tasklet::current();
+                // Also for those that are spawned when main has long ended, and by whom.
                 spawn_on(worker + 1, move || {
-                    Tasklet::sleep(SHORT);
+                    wait_until(|| !parent.is_alive());
                     count.up();
                 });
             });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::kit::{TIMED_OUT, TcpListener, TcpStream, let_others_wait, run, spawn};
+use super::kit::{TIMED_OUT, TcpListener, TcpStream, let_wait, run, spawn};
 use crate::common::{PATIENCE, pattern};
 
 const MOMENT: Duration = Duration::from_millis(20);
@@ -124,7 +124,7 @@ fn a_shutdown_wakes_a_reader() {
         let (near, _far) = pair();
         let mut reader = near.try_clone().unwrap();
         let reader = spawn(move || reader.read(&mut [0; 4]).unwrap());
-        let_others_wait();
+        let_wait(&reader);
         near.shutdown(Shutdown::Read).unwrap();
         assert_eq!(reader.join().unwrap(), 0);
     });
@@ -150,7 +150,8 @@ fn a_reset_wakes_a_reader_and_a_writer() {
         let mut writer = near.try_clone().unwrap();
         let reader = spawn(move || near.read(&mut [0; 4]).map_err(|error| error.kind()));
         let writer = spawn(move || writer.write_all(&[0; 4_000_000]).unwrap_err().kind());
-        let_others_wait();
+        let_wait(&reader);
+        let_wait(&writer);
         reset(far);
         // The error is the socket's, and whoever comes first takes it along.
         let (read, written) = (reader.join().unwrap(), writer.join().unwrap());

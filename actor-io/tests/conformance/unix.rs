@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::kit::{TIMED_OUT, UnixDatagram, UnixListener, UnixStream, let_others_wait, run, spawn};
+use super::kit::{TIMED_OUT, UnixDatagram, UnixListener, UnixStream, let_wait, run, spawn};
 use crate::common::pattern;
 
 const MOMENT: Duration = Duration::from_millis(20);
@@ -208,7 +208,7 @@ fn connecting_waits_for_room_in_the_queue() {
             let mut stream = UnixStream::connect_addr(&addr).unwrap();
             stream.write_all(b"late").unwrap();
         });
-        let_others_wait();
+        let_wait(&late);
         drop(first);
         let (mut accepted, _) = listener.accept().unwrap();
         assert_eq!(accepted.read(&mut [0; 4]).unwrap(), 0);
@@ -298,7 +298,7 @@ fn a_full_queue_makes_senders_wait() {
             spawn(move || connected.send(b"yy").unwrap()),
             spawn(move || other.send_to_addr(b"yy", &addr).unwrap()),
         ];
-        let_others_wait();
+        senders.iter().for_each(let_wait);
         for _ in 0..queued {
             assert_eq!(receiver.recv(&mut [0; 4]).unwrap(), 1);
         }
