@@ -1,5 +1,6 @@
 //! Mailboxes: how much they hold, what happens when they are full, and what holds it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -341,6 +342,23 @@ impl Contents {
     }
 
     /// Whether what is in it may be dropped to make room for others.
+    /// Abandons all that is left in it, each message in a piece of its own for `guard`: its destructor is the user's.
+    ///
+    /// # Safety
+    ///
+    /// For the consumer alone.
+    pub(crate) unsafe fn abandon_all(&self, of: Pid, name: &str, guard: impl Fn(&dyn Fn())) {
+        // SAFETY: as the caller promises.
+        while let Some(message) = unsafe { self.pop() } {
+            let message = Cell::new(Some(message));
+            guard(&|| {
+                if let Some(message) = message.take() {
+                    message.abandon(of, name);
+                }
+            });
+        }
+    }
+
     pub(crate) fn drops_oldest(&self) -> bool {
         matches!(self, Contents::Ring { .. })
     }

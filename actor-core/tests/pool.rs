@@ -1,11 +1,12 @@
 //! Closures on threads: results, panics, the bound, and callers that do not wait for them.
 
+mod common;
+
 use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use std::{fs, thread};
 
 use actor_core::sync::Event;
@@ -13,11 +14,9 @@ use actor_core::{
     BlockOnThreadError, JoinError, JoinHandle, Runtime, RuntimeBuilder, Tasklet, block_on_thread,
     timeout, try_block_on_thread,
 };
+use common::{PATIENCE, SHORT, assert_killed, join, spawn};
 
 const THREADS: usize = 2;
-/// Only turns a hang into a failure.
-const PATIENCE: Duration = Duration::from_secs(30);
-const SHORT: Duration = Duration::from_millis(2);
 
 fn runtime() -> RuntimeBuilder {
     Runtime::builder().workers(2).pool_threads(THREADS)
@@ -32,24 +31,6 @@ fn run(main: impl FnOnce() + Send + 'static) {
         .pool_threads(THREADS)
         .dispatch(main);
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
-}
-
-/// Spawns on the caller's worker, and lets it run until it waits.
-fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    let tasklet = Tasklet::spawn(f);
-    Tasklet::yield_now();
-    tasklet
-}
-
-fn join<T>(tasklet: JoinHandle<T>) -> T {
-    tasklet
-        .join_timeout(PATIENCE)
-        .expect("the tasklet ends by itself")
-}
-
-fn assert_killed<T: std::fmt::Debug>(tasklet: JoinHandle<T>) {
-    let end = tasklet.join_timeout(PATIENCE);
-    assert!(matches!(end, Err(JoinError::Killed)), "{end:?}");
 }
 
 /// A closure that says that it has begun, and ends when it is told to.
@@ -235,7 +216,7 @@ fn a_closure_that_waits_in_line_is_dropped_with_its_caller() {
         });
         let next = spawn(|| block_on_thread(|| ()));
         caller.kill();
-        assert_killed(caller);
+        assert_killed(&caller);
         dropped
             .try_recv()
             .expect("it was dropped as its caller unwound");
@@ -277,7 +258,7 @@ fn while_unwinding_it_says_that_it_cannot_wait() {
             Tasklet::sleep(PATIENCE);
         });
         unwinds.kill();
-        assert_killed(unwinds);
+        assert_killed(&unwinds);
         assert!(matches!(
             told.try_recv(),
             Ok(Err(BlockOnThreadError::Unwinding))

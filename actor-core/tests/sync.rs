@@ -1,70 +1,17 @@
 //! Locks: order, limits, kills in the middle, and tasklets and threads at the same lock.
 
+mod common;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use actor_core::sync::{Condvar, Event, Mutex, Semaphore};
-use actor_core::{JoinError, JoinHandle, Placement, Runtime, Tasklet, TimedOut, join_all, timeout};
+use actor_core::{JoinError, JoinHandle, Tasklet, TimedOut, join_all, timeout};
 
-const WORKERS: usize = 3;
-/// Only turns a hang into a failure.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// For what is meant to pass.
-const SHORT: Duration = Duration::from_millis(2);
-
-/// Runs `main` as a program that must succeed.
-fn run(main: impl FnOnce() + Send + 'static) {
-    let code = Runtime::builder().workers(WORKERS).dispatch(main);
-    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
-}
-
-/// Spawns on the caller's worker, and lets it run until it waits.
-fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-    let tasklet = Tasklet::spawn(f);
-    Tasklet::yield_now();
-    tasklet
-}
-
-fn spawn_on<T: Send + 'static>(
-    worker: usize,
-    f: impl FnOnce() -> T + Send + 'static,
-) -> JoinHandle<T> {
-    Tasklet::builder()
-        .placement(Placement::Worker(worker))
-        .spawn(f)
-        .unwrap()
-}
-
-fn join<T>(tasklet: JoinHandle<T>) -> T {
-    tasklet
-        .join_timeout(PATIENCE)
-        .expect("the tasklet ends by itself")
-}
-
-fn assert_killed<T: std::fmt::Debug>(tasklet: JoinHandle<T>) {
-    let end = tasklet.join_timeout(PATIENCE);
-    assert!(matches!(end, Err(JoinError::Killed)), "{end:?}");
-}
-
-/// Takes up the worker until `SHORT` has certainly passed, so that nothing else on it gets to look.
-fn let_short_pass() {
-    let start = Instant::now();
-    while start.elapsed() < SHORT * 3 {
-        std::hint::spin_loop();
-    }
-}
-
-/// A small generator, so that a run differs from place to place and not from run to run.
-fn random(seed: &mut u64) -> u64 {
-    *seed = seed
-        .wrapping_mul(6364136223846793005)
-        .wrapping_add(1442695040888963407);
-    *seed >> 33
-}
+use common::*;
 
 // Mutex -----------------------------------------------------------------------------------------
 
@@ -146,7 +93,7 @@ fn a_waiter_killed_in_the_middle_leaves_the_line() {
         };
         let (first, second, third) = (lock_and_push(1), lock_and_push(2), lock_and_push(3));
         second.kill();
-        assert_killed(second);
+        assert_killed(&second);
         drop(guard);
         join(first);
         join(third);
@@ -167,7 +114,7 @@ fn a_lock_granted_to_one_that_is_killed_goes_on() {
         // Granted, but it has not run since.
         drop(guard);
         first.kill();
-        assert_killed(first);
+        assert_killed(&first);
         join(second);
         assert_eq!(*mutex.try_lock().expect("nobody holds it"), [2]);
     });
@@ -296,7 +243,7 @@ fn while_unwinding_nothing_waits() {
         });
         let start = Instant::now();
         unwinds.kill();
-        assert_killed(unwinds);
+        assert_killed(&unwinds);
         assert!(start.elapsed() < PATIENCE);
         assert_eq!(*free.lock(), 1);
     });
@@ -345,7 +292,7 @@ fn a_notification_of_one_that_is_killed_goes_on() {
         let (first, second) = (wait_for_one(&watched), wait_for_one(&watched));
         watched.1.notify_one();
         first.kill();
-        assert_killed(first);
+        assert_killed(&first);
         assert!(join(second));
         assert!(watched.0.try_lock().is_some());
     });
@@ -360,7 +307,7 @@ fn so_it_does_when_the_kill_comes_while_it_locks_again() {
         watched.1.notify_one();
         Tasklet::yield_now(); // the first one now waits for the mutex
         first.kill();
-        assert_killed(first);
+        assert_killed(&first);
         drop(guard);
         assert!(join(second));
         assert!(watched.0.try_lock().is_some());
@@ -394,7 +341,7 @@ fn a_wait_that_unwinds_leaves_the_mutex_unlocked() {
         assert!(watched.0.try_lock().is_some());
         let waiter = wait_for_one(&watched);
         waiter.kill();
-        assert_killed(waiter);
+        assert_killed(&waiter);
         assert!(watched.0.try_lock().is_some());
     });
 }
@@ -497,7 +444,7 @@ fn an_event_lets_all_go_on_even_if_it_is_cleared_at_once() {
         };
         let (first, killed, last) = (wait(), wait(), wait());
         killed.kill();
-        assert_killed(killed);
+        assert_killed(&killed);
         event.set();
         event.clear();
         assert_eq!(join(first), Ok(()));
@@ -551,7 +498,7 @@ fn a_later_one_that_wants_less_does_not_overtake() {
         assert_eq!(semaphore.available(), 1);
         // Once the first in line has gone, there is enough for the next.
         many.kill();
-        assert_killed(many);
+        assert_killed(&many);
         join(one);
         drop(two);
         assert_eq!(semaphore.available(), 3);
@@ -591,7 +538,7 @@ fn permits_granted_to_one_that_is_killed_go_on() {
         let (first, second, third) = (acquire(2), acquire(1), acquire(1));
         semaphore.add_permits(2);
         first.kill();
-        assert_killed(first);
+        assert_killed(&first);
         join(second);
         join(third);
         assert_eq!(semaphore.available(), 0);
@@ -684,7 +631,7 @@ fn nothing_is_lost_whatever_becomes_of_those_who_wait() {
                 victim.kill();
                 Tasklet::yield_now();
             }
-            victims.into_iter().for_each(assert_killed::<()>);
+            victims.iter().for_each(assert_killed);
         }
         done.store(true, Ordering::Relaxed);
     });

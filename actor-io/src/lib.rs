@@ -67,5 +67,7 @@ pub use resolve::{Dns, Service};
 #[doc(hidden)]
 pub mod __private {
     pub use crate::copy::in_slices;
-    pub use crate::net::{Attempts, accept_waiting, connect_first, into_source, is_time_out};
+    pub use crate::net::{
+        Attempts, accept_waiting, connect_first, connect_outcome, into_source, is_time_out,
+    };
 }

@@ -250,18 +250,9 @@ unsafe fn end(local: &Local, carrier: &Core, actor: &ActorCell, reason: &ExitRea
     carrier.shield();
     let guarded = guard(actor);
     actor.mailbox.close();
-    loop {
-        // SAFETY: the consumer.
-        let Some(message) = (unsafe { actor.mailbox.pop() }) else {
-            break;
-        };
-        let message = Cell::new(Some(message));
-        guarded(&|| {
-            let message = message.take();
-            message
-                .into_iter()
-                .for_each(|message| message.abandon(actor.pid, actor.name()));
-        });
+    // SAFETY: the consumer.
+    unsafe {
+        actor.mailbox.abandon_all(actor.pid, actor.name(), &guarded);
     }
     if let Some(watchers) = actor.watchers_if_any() {
         watchers.do_deeds();

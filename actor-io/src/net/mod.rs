@@ -25,4 +25,5 @@ pub use datagram::{DatagramSocket, Received, UdpSocket, UnixDatagram};
 pub use family::{Family, Internet, Unix};
 pub use listener::{Incoming, Listener, TcpListener, UnixListener, accept_waiting};
 pub use race::{Attempts, connect_first, is_time_out};
+pub use socket::connect_outcome;
 pub use stream::{Stream, TcpStream, UnixStream};

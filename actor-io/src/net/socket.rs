@@ -147,7 +147,7 @@ fn is_its_own_peer(socket: &SockRef<'_>) -> bool {
 }
 
 /// How a connect has ended; `WouldBlock` if it has not.
-pub(super) fn connect_outcome(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub fn connect_outcome(fd: BorrowedFd<'_>) -> io::Result<()> {
     let socket = SockRef::from(&fd);
     if let Some(error) = socket.take_error()? {
         return Err(error);

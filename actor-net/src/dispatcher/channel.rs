@@ -4,10 +4,11 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use actor_core::reactor::{Direction, Source, Watch};
+use actor_io::__private::connect_outcome;
 use actor_io::{TcpListener, TcpStream, ToAddrs};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
@@ -538,7 +539,7 @@ impl Channel {
     /// How the attempt to connect has ended; `None` if it has not.
     pub(super) fn connected(&mut self) -> Option<io::Result<()>> {
         let source = self.source.as_ref()?;
-        match source.try_io(Direction::Write, outcome) {
+        match source.try_io(Direction::Write, connect_outcome) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
             Err(error) => return Some(Err(error)),
             Ok(()) => {}
@@ -677,20 +678,4 @@ fn is_under_way(error: &io::Error) -> bool {
 fn internet(addr: SockAddr) -> io::Result<SocketAddr> {
     addr.as_socket()
         .ok_or_else(|| io::ErrorKind::Unsupported.into())
-}
-
-/// How an attempt to connect has ended.
-fn outcome(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let socket = SockRef::from(&fd);
-    if let Some(error) = socket.take_error()? {
-        return Err(error);
-    }
-    match socket.peer_addr() {
-        Ok(_) => Ok(()),
-        // No error, and no peer yet.
-        Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-            Err(io::ErrorKind::WouldBlock.into())
-        }
-        Err(error) => Err(error),
-    }
 }

@@ -203,10 +203,11 @@ pub(in crate::actor) unsafe fn free<T>(whole: NonNull<T>) {
     let core = unsafe { whole.cast::<ActorCell>().as_ref() };
     // What has come to one that was never launched.
     core.mailbox.close();
+    let guard = |piece: &dyn Fn()| {
+        contain(piece);
+    };
     // SAFETY: nobody else refers to it.
-    while let Some(message) = unsafe { core.mailbox.pop() } {
-        contain(|| message.abandon(core.pid, core.name()));
-    }
+    unsafe { core.mailbox.abandon_all(core.pid, core.name(), guard) };
     // Wherever this is, it is not the place for a panic of the user's.
     // SAFETY: it was boxed by `settle`, and the last reference has gone.
     contain(|| drop(unsafe { Box::from_raw(whole.as_ptr()) }));

@@ -12,7 +12,6 @@ mod stack;
 mod unwind;
 mod waiting;
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::mem;
@@ -173,19 +172,8 @@ impl Core {
             });
         };
         self.mailbox.close();
-        loop {
-            // SAFETY: the consumer itself.
-            let Some(message) = (unsafe { self.mailbox.pop() }) else {
-                break;
-            };
-            let message = Cell::new(Some(message));
-            guarded(&|| {
-                let message = message.take();
-                message
-                    .into_iter()
-                    .for_each(|message| message.abandon(self.pid, self.name()));
-            });
-        }
+        // SAFETY: the consumer itself.
+        unsafe { self.mailbox.abandon_all(self.pid, self.name(), &guarded) };
         if let Some(watchers) = self.watchers.get() {
             watchers.do_deeds();
         }
