@@ -48,7 +48,7 @@ fn survives(kind: &str) {
         .filter(|&answers| answers)
         .count();
     assert!(
-        served >= ROOM as usize / 2,
+        served >= ROOM / 2,
         "{served} of {} were served",
         clients.len()
     );

@@ -173,7 +173,7 @@ impl Core {
         };
         self.mailbox.close();
         // SAFETY: the consumer itself.
-        unsafe { self.mailbox.abandon_all(self.pid, self.name(), &guarded) };
+        unsafe { self.mailbox.abandon_all(self.pid, self.name(), guarded) };
         if let Some(watchers) = self.watchers.get() {
             watchers.do_deeds();
         }
