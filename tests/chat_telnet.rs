@@ -3,54 +3,27 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use common::{PATIENCE, Program, eventually};
-
-/// A client that reads what it expects, byte for byte.
-struct Client(TcpStream);
+use common::terminal::Terminal;
+use common::{Program, eventually};
 
 const WELCOME: &str = "Connection OK\n\rType q! to quit.\n\r>";
 
-impl Client {
-    fn join(addr: SocketAddr) -> Client {
-        let stream = TcpStream::connect(addr).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut client = Client(stream);
-        client.sees(WELCOME);
-        // Once this is answered the others reach it.
-        client.types("help\r\n");
-        client.sees(HELP);
-        client
-    }
-
-    fn sees(&mut self, expected: &str) {
-        let mut seen = vec![0; expected.len()];
-        self.0.read_exact(&mut seen).expect("as much as expected");
-        assert_eq!(String::from_utf8_lossy(&seen), expected);
-    }
-
-    fn types(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.write_all(bytes.as_ref()).unwrap();
-    }
-
-    fn port(&self) -> u16 {
-        self.0.local_addr().unwrap().port()
-    }
-
-    fn sees_the_end(&mut self) {
-        let mut rest = Vec::new();
-        self.0.read_to_end(&mut rest).unwrap();
-        assert_eq!(String::from_utf8_lossy(&rest), "");
-    }
+fn join(addr: SocketAddr) -> Terminal {
+    let mut client = Terminal::connect(addr, WELCOME);
+    // Once this is answered the others reach it.
+    client.types("help\r\n");
+    client.sees(HELP);
+    client
 }
 
 const HELP: &str =
     "Commands:\r\n  look - Who is online\r\n  help - Display this.\r\n  q! - Quit\r\n>";
 
-fn table(clients: &[&Client]) -> String {
+fn table(clients: &[&Terminal]) -> String {
     let mut ports: Vec<_> = clients.iter().map(|client| client.port()).collect();
     ports.sort_unstable();
     let mut text = format!("There are {} users connected:\r\n", ports.len());
@@ -65,7 +38,7 @@ fn table(clients: &[&Client]) -> String {
 fn what_one_says_all_get_to_see() {
     let chat = Program::chat("chat_telnet");
     let addr = chat.address();
-    let (mut ann, mut bob) = (Client::join(addr), Client::join(addr));
+    let (mut ann, mut bob) = (join(addr), join(addr));
     ann.types("look\r\n");
     let both = table(&[&ann, &bob]);
     ann.sees(&both);
@@ -91,7 +64,7 @@ fn what_one_says_all_get_to_see() {
 }
 
 /// Looks until only one is left.
-fn eventually_alone(client: &mut Client, before: &str, after: &str) {
+fn eventually_alone(client: &mut Terminal, before: &str, after: &str) {
     eventually("the end of the other", || {
         client.types("look\r\n");
         let mut head = [0; 11];
@@ -108,7 +81,7 @@ fn eventually_alone(client: &mut Client, before: &str, after: &str) {
 fn a_client_that_is_lost_harms_nobody() {
     let chat = Program::chat("chat_telnet");
     let addr = chat.address();
-    let (mut ann, bob) = (Client::join(addr), Client::join(addr));
+    let (mut ann, bob) = (join(addr), join(addr));
     let both = table(&[&ann, &bob]);
     socket2::SockRef::from(&bob.0)
         .set_linger(Some(Duration::ZERO))
@@ -129,7 +102,7 @@ fn a_client_that_is_lost_harms_nobody() {
 #[test]
 fn a_line_without_end_is_the_end_of_the_client() {
     let chat = Program::chat("chat_telnet");
-    let mut ann = Client::join(chat.address());
+    let mut ann = join(chat.address());
     let most = "x".repeat(1024);
     ann.types(format!("{most}\r\n"));
     ann.sees(&format!("\rYou said: {most}\r\n>"));
@@ -140,7 +113,7 @@ fn a_line_without_end_is_the_end_of_the_client() {
 #[test]
 fn options_are_refused_once_and_are_no_text() {
     let chat = Program::chat("chat_telnet");
-    let mut ann = Client::join(chat.address());
+    let mut ann = join(chat.address());
     ann.types(b"\xff\xfd\x01\xff\xfb\x18he\xff\xfd\x01lp\r\n");
     let mut refusals = [0; 6];
     ann.0.read_exact(&mut refusals).unwrap();

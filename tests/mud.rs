@@ -4,12 +4,13 @@ mod common;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{PATIENCE, Program, eventually, example};
+use common::terminal::Terminal;
+use common::{Program, eventually, example};
 
 /// A directory for a world, removed at the end of the test.
 struct Place(PathBuf);
@@ -42,42 +43,15 @@ fn start(world: &Path) -> Program {
     Program::start(example("mud").arg("127.0.0.1:0").arg(world))
 }
 
-/// A client that reads what it expects, byte for byte.
-struct Player(TcpStream);
+fn connect(addr: SocketAddr) -> Terminal {
+    Terminal::connect(addr, "Welcome to a basic Concurrence MUD server.\r\n> ")
+}
 
-impl Player {
-    fn connect(addr: SocketAddr) -> Player {
-        let stream = TcpStream::connect(addr).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut player = Player(stream);
-        player.sees("Welcome to a basic Concurrence MUD server.\r\n> ");
-        player
-    }
-
-    fn sees(&mut self, expected: &str) {
-        let mut seen = vec![0; expected.len()];
-        self.0.read_exact(&mut seen).expect("as much as expected");
-        assert_eq!(String::from_utf8_lossy(&seen), expected);
-    }
-
-    fn types(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.write_all(bytes.as_ref()).unwrap();
-    }
-
-    fn port(&self) -> u16 {
-        self.0.local_addr().unwrap().port()
-    }
-
+impl Terminal {
     /// Types a line, and sees the answer and a prompt.
     fn asks(&mut self, line: &str, answer: &str) {
         self.types(format!("{line}\r\n"));
         self.sees(&format!("{answer}> "));
-    }
-
-    fn sees_the_end(&mut self) {
-        let mut rest = Vec::new();
-        self.0.read_to_end(&mut rest).unwrap();
-        assert_eq!(String::from_utf8_lossy(&rest), "");
     }
 }
 
@@ -85,7 +59,7 @@ const DASHES: &str = "----------------------------------------";
 const SQUARE: &str = "You are in the square.\r\nA door leads north.\r\n";
 const LIBRARY: &str = "You are in the library.\r\nA door leads south.\r\n";
 
-fn users(players: &[&Player]) -> String {
+fn users(players: &[&Terminal]) -> String {
     let mut text = format!(
         "There are {} users connected:\r\nName\tHost\t\tPort\r\n{DASHES}\r\n",
         players.len()
@@ -101,10 +75,10 @@ fn looks_says_helps_and_quits_as_the_first_one_did() {
     let place = Place::new();
     let mud = place.mud();
     let addr = mud.address();
-    let mut ann = Player::connect(addr);
+    let mut ann = connect(addr);
     let ann_alone = users(&[&ann]) + SQUARE;
     ann.asks("look", &ann_alone);
-    let mut bob = Player::connect(addr);
+    let mut bob = connect(addr);
     ann.sees("Someone arrives.\r\n");
     let both = users(&[&ann, &bob]) + SQUARE;
     bob.asks("look", &both);
@@ -135,8 +109,8 @@ fn who_is_elsewhere_hears_nothing() {
     let place = Place::new();
     let mud = place.mud();
     let addr = mud.address();
-    let mut ann = Player::connect(addr);
-    let mut bob = Player::connect(addr);
+    let mut ann = connect(addr);
+    let mut bob = connect(addr);
     ann.sees("Someone arrives.\r\n");
     ann.asks("west", "There is no door.\r\n");
     ann.asks("north", LIBRARY);
@@ -159,7 +133,7 @@ fn who_is_elsewhere_hears_nothing() {
 fn negotiations_are_not_taken_for_text() {
     let place = Place::new();
     let mud = place.mud();
-    let mut ann = Player::connect(mud.address());
+    let mut ann = connect(mud.address());
     // WILL NAWS, its size with a 255 and a line feed in it, DO ECHO; in the middle of a word.
     ann.types(b"sa\xff\xfb\x1f\xff\xfa\x1f\x00\x0a\xff\xff\x00\xff\xf0y \xff\xfd\x01it");
     // In pieces, each of which comes alone.
@@ -177,7 +151,7 @@ fn negotiations_are_not_taken_for_text() {
 fn what_is_dug_is_there_after_a_restart() {
     let place = Place::new();
     let mud = place.mud();
-    let mut ann = Player::connect(mud.address());
+    let mut ann = connect(mud.address());
     ann.asks("dig east the garden", "You dig.\r\n");
     ann.asks("east", "You are in the garden.\r\nA door leads west.\r\n");
     ann.asks("dig north the shed", "You dig.\r\n");
@@ -190,7 +164,7 @@ fn what_is_dug_is_there_after_a_restart() {
     assert_eq!(mud.ended().signal(), Some(libc::SIGKILL));
 
     let mud = place.mud();
-    let mut ann = Player::connect(mud.address());
+    let mut ann = connect(mud.address());
     let garden = "You are in the garden.\r\nA door leads north.\r\nA door leads west.\r\n";
     ann.asks("east", garden);
     ann.asks("north", "You are in the shed.\r\nA door leads south.\r\n");
@@ -205,7 +179,7 @@ fn what_is_dug_is_there_after_a_restart() {
 fn what_cannot_be_saved_is_not_dug() {
     let place = Place::new();
     let mud = place.mud();
-    let mut ann = Player::connect(mud.address());
+    let mut ann = connect(mud.address());
     // Where the new file would be written to there is a directory.
     fs::create_dir(place.0.join("world.new")).unwrap();
     ann.types("dig east the garden\r\n");
@@ -223,7 +197,7 @@ fn what_cannot_be_saved_is_not_dug() {
 fn nobody_steers_the_terminals_of_others() {
     let place = Place::new();
     let mud = place.mud();
-    let mut ann = Player::connect(mud.address());
+    let mut ann = connect(mud.address());
     ann.asks("say \x1b[2J\x07boo\u{9b}hoo", "You say: \"[2Jboohoo\"\r\n");
     ann.asks("dig east the \x1b[7mpit", "You dig.\r\n");
     ann.asks("east", "You are in the [7mpit.\r\nA door leads west.\r\n");
@@ -235,7 +209,7 @@ fn there_is_an_end_to_what_can_be_dug_and_said() {
     let rooms: String = (0..1000).map(|room| format!("{room}\n")).collect();
     fs::write(place.world(), rooms).unwrap();
     let mud = place.mud();
-    let mut ann = Player::connect(mud.address());
+    let mut ann = connect(mud.address());
     ann.asks("dig east one more", "You cannot: the world is full.\r\n");
     ann.asks("dig east 999", "You dig.\r\n");
     let most = "x".repeat(1024 - 4);

@@ -6,6 +6,7 @@
 #![allow(dead_code)] // each test binary compiles this module for itself and uses a part of it
 
 pub(crate) mod clients;
+pub(crate) mod terminal;
 
 use std::env;
 use std::fs;

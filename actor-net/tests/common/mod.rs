@@ -2,49 +2,19 @@
 
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "../../../actor-io/tests/common/program.rs"]
+mod program;
+
 use std::io::{self, Write};
 use std::ops::Deref;
-use std::sync::{Mutex, Once, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, Once};
 
-use actor_core::{Tasklet, dispatch, quit};
 use actor_io::{BufferedStream, TcpStream, ToAddrs};
 use actor_net::ServerHandle;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Turns a hang into a failure; nothing waits this long otherwise.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Runs `test` as a main tasklet, and fails as it does.
-pub fn in_tasklet<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
-    let (sender, result) = mpsc::channel();
-    dispatch(move || {
-        let _end = EndProgram;
-        let _ = sender.send(test());
-    });
-    result.try_recv().expect("the main tasklet has panicked")
-}
-
-/// Stops what a test has left running, so that its panic does not look like a hang.
-struct EndProgram;
-
-impl Drop for EndProgram {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            quit(1);
-        }
-    }
-}
-
-/// Waits in a tasklet until `condition` holds.
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "{what} never came");
-        Tasklet::sleep(Duration::from_millis(1));
-    }
-}
+pub use program::*;
 
 /// A client that loses patience.
 pub fn client(addr: impl ToAddrs) -> BufferedStream {
