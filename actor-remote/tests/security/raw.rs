@@ -59,6 +59,12 @@ pub(crate) fn is_hung_up_on(stream: &mut TcpStream) -> bool {
     }
 }
 
+/// Whether the other side has ended the connection by now.
+pub(crate) fn is_gone(stream: &mut TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    is_hung_up_on(stream)
+}
+
 /// Reads a message of the handshake, with its length before it; `None` if there is none.
 pub(crate) fn read_message(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut message = vec![0; 2];
