@@ -342,20 +342,17 @@ impl Contents {
     }
 
     /// Whether what is in it may be dropped to make room for others.
-    /// Abandons all that is left in it, each message in a piece of its own for `guard`: its destructor is the user's.
+    /// Has all that is left in it abandoned, each message in a piece of its own for `guard`: its destructor is the
+    /// user's.
     ///
     /// # Safety
     ///
     /// For the consumer alone.
-    pub(crate) unsafe fn abandon_all(&self, of: Pid, name: &str, guard: impl Fn(&dyn Fn())) {
+    pub(crate) unsafe fn abandon_all(&self, guard: impl Fn(&dyn Fn()), abandon: impl Fn(Envelope)) {
         // SAFETY: as the caller promises.
         while let Some(message) = unsafe { self.pop() } {
             let message = Cell::new(Some(message));
-            guard(&|| {
-                if let Some(message) = message.take() {
-                    message.abandon(of, name);
-                }
-            });
+            guard(&|| message.take().into_iter().for_each(&abandon));
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::cell::{ActorCell, DOWN, ENDING, KILLED, NEW, STOPPING};
 use crate::block::Killed;
 use crate::contain::{contain, contain_or};
+use crate::envelope::Envelope;
 use crate::exit::{self, ExitReason, Party};
 use crate::runtime::panics;
 use crate::tasklet::core::Core;
@@ -250,10 +251,10 @@ unsafe fn end(local: &Local, carrier: &Core, actor: &ActorCell, reason: &ExitRea
     carrier.shield();
     let guarded = guard(actor);
     actor.mailbox.close();
+    // Its name is found out only if there is anything.
+    let abandon = |message: Envelope| message.abandon(actor.pid, actor.name());
     // SAFETY: the consumer.
-    unsafe {
-        actor.mailbox.abandon_all(actor.pid, actor.name(), &guarded);
-    }
+    unsafe { actor.mailbox.abandon_all(&guarded, abandon) };
     if let Some(watchers) = actor.watchers_if_any() {
         watchers.do_deeds();
     }

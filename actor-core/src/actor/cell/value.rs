@@ -206,8 +206,9 @@ pub(in crate::actor) unsafe fn free<T>(whole: NonNull<T>) {
     let guard = |piece: &dyn Fn()| {
         contain(piece);
     };
+    let abandon = |message: Envelope| message.abandon(core.pid, core.name());
     // SAFETY: nobody else refers to it.
-    unsafe { core.mailbox.abandon_all(core.pid, core.name(), guard) };
+    unsafe { core.mailbox.abandon_all(guard, abandon) };
     // Wherever this is, it is not the place for a panic of the user's.
     // SAFETY: it was boxed by `settle`, and the last reference has gone.
     contain(|| drop(unsafe { Box::from_raw(whole.as_ptr()) }));

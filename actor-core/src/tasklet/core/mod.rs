@@ -172,8 +172,10 @@ impl Core {
             });
         };
         self.mailbox.close();
+        // Its name is found out only if there is anything.
+        let abandon = |message: Envelope| message.abandon(self.pid, self.name());
         // SAFETY: the consumer itself.
-        unsafe { self.mailbox.abandon_all(self.pid, self.name(), guarded) };
+        unsafe { self.mailbox.abandon_all(guarded, abandon) };
         if let Some(watchers) = self.watchers.get() {
             watchers.do_deeds();
         }
