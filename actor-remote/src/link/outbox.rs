@@ -4,6 +4,10 @@
 //! takes records out and writes them. A lone message so goes at once, and a batch forms while a write is
 //! under way. Messages bigger than a frame go by lanes, a piece at a time, between the records of others.
 
+mod lanes;
+mod records;
+mod target;
+
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -17,10 +21,11 @@ use actor_core::sync::Event;
 use actor_core::{CallError, Refusal, time};
 use parking_lot::{Mutex, MutexGuard};
 
+use self::lanes::{Bulk, Deferred};
+pub(crate) use self::target::Target;
+pub(super) use self::target::{WINDOW, cost};
 use super::ends::LinkEnd;
-use crate::wire::frame::{
-    self, FIRST, HEAD, Head, Kind, LAST, MAX_FRAME, MAX_TEXT, put_number, put_text,
-};
+use crate::wire::frame::{self, Kind, MAX_FRAME, MAX_TEXT, put_number, put_text};
 use crate::wire::record;
 
 /// How many messages that are bigger than a frame go at a time.
@@ -28,15 +33,6 @@ pub(super) const LANES: usize = 8;
 
 /// How many names of one sort a link has at most, and how many handles.
 pub(super) const MAX_NAMES: u32 = 65_536;
-
-/// How much an object takes before it says that it takes more, in the measure of [`cost`].
-pub(super) const WINDOW: i64 = 1 << 20;
-
-/// What a message of so many bytes counts for against the window of its receiver.
-pub(super) fn cost(bytes: usize) -> i64 {
-    // It takes more room in a mailbox than on the way.
-    bytes.max(64) as i64
-}
 
 /// What an outbox holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,57 +56,11 @@ pub enum Full {
     DropNewest,
 }
 
-/// An object of the other side, as frames name it, and how much more it takes.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    /// Twice the number, and one more if it is the other side's own number of a handle.
-    pub(super) object: u64,
-    /// Changed and looked at under the outbox's lock, which orders it: relaxed operations do.
-    pub(super) credit: Arc<AtomicI64>,
-}
-
-impl Target {
-    pub(super) fn new(object: u64) -> Target {
-        Target {
-            object,
-            credit: Arc::new(AtomicI64::new(WINDOW)),
-        }
-    }
-
-    /// The object, as frames name it.
-    pub(crate) fn object(&self) -> u64 {
-        self.object
-    }
-
-    fn lane(&self) -> usize {
-        (self.object >> 1) as usize % LANES
-    }
-}
-
 /// A call whose answer has not come.
 pub(super) struct Pending {
     pub(super) reply: Box<dyn ReplyHome>,
     /// In which record it went, or goes.
     record: u64,
-}
-
-/// A frame that goes by its lane.
-struct Bulk {
-    kind: Kind,
-    flags: u8,
-    body: Vec<u8>,
-    sent: usize,
-    call: Option<u32>,
-    /// How many there had been when it was added, with itself.
-    number: u64,
-}
-
-/// Word that is behind what goes by the lanes.
-struct Deferred {
-    /// How many there had been that it comes behind.
-    behind: u64,
-    kind: Kind,
-    body: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -602,58 +552,6 @@ fn set_all(events: Vec<Arc<Event>>) {
 const BATCH: usize = 512 * 1024;
 
 impl State {
-    /// The record in the making.
-    fn last(&mut self) -> &mut Vec<u8> {
-        if self.records.is_empty() {
-            self.begin_record();
-        }
-        &mut self.records.back_mut().expect("there is one now").0
-    }
-
-    /// One more message is in the record in the making.
-    fn count(&mut self) {
-        self.messages += 1;
-        if let Some((_, messages)) = self.records.back_mut() {
-            *messages += 1;
-        }
-    }
-
-    fn begin_record(&mut self) {
-        let mut record = self.spare.pop().unwrap_or_default();
-        record.clear();
-        record.resize(record::HEADER, 0);
-        self.records.push_back((record, 0));
-        self.begun += 1;
-    }
-
-    /// Begins a frame, in a record that has room for any.
-    fn begin(&mut self, kind: Kind, flags: u8) -> usize {
-        let is_full = |(record, _): &(Vec<u8>, usize)| {
-            record.len() + HEAD + MAX_FRAME > record::HEADER + record::MAX_PAYLOAD
-        };
-        if self.records.back().is_none_or(is_full) {
-            self.begin_record();
-        }
-        let record = self.last();
-        let start = record.len();
-        let head = Head {
-            length: 0,
-            kind,
-            flags,
-            lane: 0,
-        };
-        record.extend_from_slice(&head.to_bytes());
-        start
-    }
-
-    /// The frame that began at `start` is whole.
-    fn end_frame(&mut self, start: usize) {
-        let record = self.last();
-        let length = (record.len() - start - HEAD) as u32;
-        record[start..start + 4].copy_from_slice(&length.to_le_bytes());
-        self.bytes += HEAD + length as usize;
-    }
-
     /// The number of a class of messages, which the other side is told with its first use.
     fn class(&mut self, class: ClassName) -> Result<u32, Unsent> {
         if let Some((last, number)) = self.last_class
@@ -703,99 +601,6 @@ impl State {
     fn went(&mut self, call: u32, record: u64) {
         if let Some(pending) = self.calls.get_mut(&call) {
             pending.record = record;
-        }
-    }
-
-    fn add_bulk(&mut self, lane: usize, mut bulk: Bulk) {
-        self.bytes += bulk.body.len();
-        self.bulk += 1;
-        self.messages += 1;
-        self.bulks += 1;
-        bulk.number = self.bulks;
-        self.lanes[lane].push_back(bulk);
-    }
-
-    fn word_behind(&mut self, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.bulk == 0 {
-            let start = self.begin(kind, 0);
-            write(self.last());
-            self.end_frame(start);
-            return;
-        }
-        let mut body = Vec::new();
-        write(&mut body);
-        let behind = self.bulks;
-        self.deferred.push_back(Deferred { behind, kind, body });
-    }
-
-    /// A frame has gone by its lane: so has perhaps all that some word was behind.
-    fn bulk_has_gone(&mut self) {
-        self.bulk -= 1;
-        let fronts = self.lanes.iter().filter_map(VecDeque::front);
-        let oldest = fronts.map(|bulk| bulk.number).min().unwrap_or(u64::MAX);
-        while let Some(word) = self.deferred.pop_front_if(|word| word.behind < oldest) {
-            let start = self.begin(word.kind, 0);
-            self.last().extend_from_slice(&word.body);
-            self.end_frame(start);
-        }
-    }
-
-    /// Puts a piece of one lane into the record: the next lane's turn each time.
-    fn pump_lanes(&mut self) {
-        if self.bulk == 0 {
-            return;
-        }
-        for _ in 0..LANES {
-            let lane = self.next_lane;
-            self.next_lane = (lane + 1) % LANES;
-            if let Some(bulk) = self.lanes[lane].pop_front() {
-                self.pump(lane, bulk);
-                return;
-            }
-        }
-    }
-
-    fn pump(&mut self, lane: usize, mut bulk: Bulk) {
-        // What goes into a record is counted with that.
-        if bulk.sent == 0 && bulk.body.len() <= MAX_FRAME {
-            let start = self.begin(bulk.kind, bulk.flags);
-            self.last().extend_from_slice(&bulk.body);
-            self.end_frame(start);
-            self.bytes -= bulk.body.len();
-            self.messages -= 1;
-            let record = self.begun;
-            if let Some(call) = bulk.call {
-                self.went(call, record);
-            }
-            self.bulk_has_gone();
-            return;
-        }
-        let first = bulk.sent == 0;
-        // What the first piece has before it: the whole's length, kind and flags.
-        let piece = (bulk.body.len() - bulk.sent).min(MAX_FRAME - 16);
-        let last = bulk.sent + piece == bulk.body.len();
-        let flags = if first { FIRST } else { 0 } | if last { LAST } else { 0 };
-        let start = self.begin(Kind::Chunk, flags);
-        let into = self.last();
-        into[start + 6..start + 8].copy_from_slice(&(lane as u16).to_le_bytes());
-        if first {
-            put_number(into, bulk.body.len() as u64);
-            into.push(bulk.kind as u8);
-            into.push(bulk.flags);
-        }
-        into.extend_from_slice(&bulk.body[bulk.sent..bulk.sent + piece]);
-        self.end_frame(start);
-        self.bytes -= piece;
-        bulk.sent += piece;
-        let record = self.begun;
-        if first && let Some(call) = bulk.call {
-            self.went(call, record);
-        }
-        if last {
-            self.messages -= 1;
-            self.bulk_has_gone();
-        } else {
-            self.lanes[lane].push_front(bulk);
         }
     }
 }

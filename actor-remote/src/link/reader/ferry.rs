@@ -7,7 +7,8 @@ use actor_core::Tasklet;
 use actor_core::remote::Undelivered;
 use parking_lot::Mutex;
 
-use super::{Link, LinkEnd, give_credit, refuse};
+use super::messages::{give_credit, refuse};
+use super::{Link, LinkEnd};
 
 type Wait = Box<dyn FnOnce() -> Result<(), Undelivered> + Send>;
 
