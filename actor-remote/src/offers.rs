@@ -343,7 +343,7 @@ impl Offers {
     }
 
     /// A link with a process begins. If others have had its node's name before, nobody will ever claim what they have had
-    /// started: it is ended, and has ended before anything is started for the new one.
+    /// started: it is ended, and what is started for the new one waits for that.
     pub(crate) fn met(&self, peer: &PeerId) {
         let doomed = self.guests.condemn(|of, _| is_earlier(of, peer));
         self.see_to_the_end(doomed);
@@ -499,7 +499,8 @@ impl Guests {
         }
     }
 
-    /// Waits for the ends of those that were started for processes which had the name of this one before.
+    /// Waits for the ends of those that were started for processes which had the name of this one before; not for ever,
+    /// as what is killed need not end.
     fn wait_for_earlier(&self, peer: &PeerId) {
         let over: Vec<_> = {
             let state = self.state.lock();

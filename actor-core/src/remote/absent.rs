@@ -104,6 +104,7 @@ impl Absent {
         }
     }
 
+    /// One who has watched it does so no more: it may have been the last.
     pub(crate) fn is_left(&self) {
         let is_left = || self.reason.get().is_none() && self.watchers.is_empty();
         if is_left() {

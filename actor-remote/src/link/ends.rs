@@ -8,7 +8,13 @@ use actor_core::{BoxError, CallError, ExitReason, Refusal};
 
 use crate::wire::frame::{Body, Malformed, cut, put_text};
 
-/// Why a link has ended.
+/// Why a link has ended; see [`PeerRef::last_end`](crate::PeerRef::last_end).
+///
+/// ```
+/// use actor_remote::LinkEnd;
+///
+/// assert_eq!(LinkEnd::Cut.to_string(), "was cut off");
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LinkEnd {
@@ -18,14 +24,15 @@ pub enum LinkEnd {
     Silent,
     /// The other node does not read the answers to what it says.
     Stalled,
-    /// The connection has ended, and nobody had closed the link: the other process has ended, or something between
-    /// the two has.
+    /// The connection has ended, and nobody had closed the link: one of the two processes has ended, or something between
+    /// them has.
     Cut,
     /// The connection has failed.
     Failed(io::ErrorKind),
     /// What came makes no sense: another program, a faulty proxy, or an attack.
     Corrupt(Arc<str>),
-    /// The other node has started anew, or the two have connected twice.
+    /// Another has taken its place: the other node has started anew, or this one had ended for it before it had for this
+    /// node.
     Replaced,
 }
 

@@ -487,7 +487,7 @@ impl Outbox {
         }
     }
 
-    /// Ends it: all who wait are told. What remains is returned, for calls to be ended.
+    /// Ends it: all who wait are told, and calls end; `false` if it had ended before.
     pub(super) fn end(&self, why: LinkEnd) -> bool {
         let (calls, senders, taken) = {
             let mut state = self.state.lock();

@@ -1,7 +1,8 @@
 //! Reads what comes over a link, and does what it says.
 //!
-//! Nothing that comes makes the reader wait: a mailbox that is full has its messages wait in a ferry, which
-//! is a tasklet of its own, and the sender gets no more credit for that receiver until they are in.
+//! No receiver makes the reader wait: a mailbox that is full has its messages wait in a ferry, which
+//! is a tasklet of its own, and the sender gets no more credit for that receiver until they are in. The other side
+//! itself does, if it asks and does not read the answers, which would have no bound otherwise.
 
 mod chunks;
 mod ferry;

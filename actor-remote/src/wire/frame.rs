@@ -64,7 +64,7 @@ pub enum Kind {
     Parted = 21,
     /// Whoever made a call waits no longer.
     Cancel = 22,
-    /// The first frame of each side: the initiator wants to take the link into use, and the other does.
+    /// The first frame of each side, but for `Ping`: the initiator wants to take the link into use, and the other does.
     Begin = 23,
     /// A spawned actor is to end.
     Stop = 24,
@@ -150,6 +150,10 @@ impl Head {
     }
 
     /// Takes the next frame off `bytes`: its head, and what follows.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] if it is not there as a whole, is too long, or of no known kind; nothing is taken then.
     pub fn take<'a>(bytes: &mut &'a [u8]) -> Result<(Head, &'a [u8]), Malformed> {
         let Some((head, rest)) = bytes.split_first_chunk::<HEAD>() else {
             return Err(Malformed::Short);
@@ -244,7 +248,21 @@ pub fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_TEXT)]
 }
 
-/// What is left of a frame's body.
+/// What is left of a frame's body. What cannot be read is [`Malformed`], and how much is left after that is open.
+///
+/// ```
+/// use actor_remote::wire::frame::{Body, Malformed, put_number, put_text};
+///
+/// let mut bytes = Vec::new();
+/// put_number(&mut bytes, 300);
+/// put_text(&mut bytes, "bank");
+///
+/// let mut body = Body(&bytes);
+/// assert_eq!(body.number(), Ok(300));
+/// assert_eq!(body.text(), Ok("bank"));
+/// assert_eq!(body.end(), Ok(()));
+/// assert_eq!(body.byte(), Err(Malformed::Short));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Body<'a>(pub &'a [u8]);
 
