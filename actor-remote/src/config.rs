@@ -202,7 +202,9 @@ impl Config {
         self
     }
 
-    /// How long a handshake may take, and how many may be under way at a time; the oldest is dropped for another.
+    /// How long a handshake may take, and how many may be under way at a time. Where there are as many, one is dropped for
+    /// another: of those that come from the address from which most do, the oldest. Of IPv6 addresses those are one whose
+    /// first 64 bits are.
     ///
     /// # Panics
     ///

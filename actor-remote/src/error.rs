@@ -8,7 +8,7 @@ use actor_core::{BoxError, Refusal, TimedOut};
 
 use crate::handshake::{BadHello, Refused};
 
-/// Why a node does not start.
+/// Why a node does not start, or does not listen.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NodeError {
@@ -95,7 +95,7 @@ pub enum ConnectError {
     Io(io::Error),
     /// One of the two does not want the other. What is wrong with its own side a node does not tell.
     Refused(Refused),
-    /// The other side has not come to an end with the handshake in time.
+    /// The other side has not come to an end with the handshake in time, or has not said whether it uses the link.
     Timeout,
     /// The node is closed.
     Closed,

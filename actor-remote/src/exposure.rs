@@ -182,6 +182,48 @@ impl<'a, R: Receiver + Clone> Exposure<'a, R> {
     ///
     /// What is remembered is what the name's receivers have answered, as long as this process lasts, also when
     /// another is exposed by the name.
+    ///
+    /// ```
+    /// # extern crate actor_core as concurrence;
+    /// # use actor_core::{Actor, Addr, Context, Handler, Message, dispatch};
+    /// # use serde::{Deserialize, Serialize};
+    /// use actor_remote::{Config, Idempotent, MemoryLimits, Node, protocol};
+    /// #
+    /// # #[derive(Message, Serialize, Deserialize)]
+    /// # #[message(remote = "counter.Add", reply = u64)]
+    /// # struct Add(u64);
+    /// #
+    /// # protocol! { Counting: Add }
+    /// #
+    /// # struct Counter(u64);
+    /// #
+    /// # impl Actor for Counter {}
+    /// #
+    /// # impl Handler<Add> for Counter {
+    /// #     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) -> u64 {
+    /// #         self.0 += n;
+    /// #         self.0
+    /// #     }
+    /// # }
+    ///
+    /// # fn main() {
+    /// dispatch(|| {
+    ///     let server = Node::listen("127.0.0.1:0", Config::new("server")).unwrap();
+    ///     server
+    ///         .expose("counter", &Addr::spawn(Counter(0)))
+    ///         .protocol::<Counting>()
+    ///         .idempotent(MemoryLimits::default());
+    ///
+    ///     // In another process:
+    ///     let client = Node::start(Config::new("client")).unwrap();
+    ///     let peer = client.connect(server.local_addr().unwrap()).unwrap();
+    ///     let counter = peer.lookup::<Counting>("counter").unwrap();
+    ///     assert_eq!(counter.call_idempotent(Add(5), &Idempotent::new()), Ok(5));
+    ///     # client.close();
+    ///     # server.close();
+    /// });
+    /// # }
+    /// ```
     pub fn idempotent(self, limits: MemoryLimits) -> Self {
         self.remember(limits, None)
     }

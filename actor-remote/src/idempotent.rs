@@ -128,16 +128,23 @@ impl Default for Idempotent {
 }
 
 /// How much a receiver remembers of calls that may be made again.
+///
+/// ```
+/// use actor_remote::MemoryLimits;
+///
+/// let few = MemoryLimits { calls: 1_000, ..MemoryLimits::default() };
+/// assert_eq!(few.bytes, 16 << 20);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryLimits {
     /// How many calls. 65,536 unless set. Those that are being executed count, and if all are, no more are taken.
     pub calls: usize,
-    /// How many bytes their answers have together. 16 MiB unless set.
+    /// How many bytes their answers have together, and 64 more each. 16 MiB unless set.
     pub bytes: usize,
     /// For how long at most. Ten minutes unless set. It should be more than callers try: an answer is dropped earlier
     /// when twice the time has passed for which its caller said that it would try.
     pub age: Duration,
-    /// Of how many processes that call. 4,096 unless set.
+    /// Of how many processes that call. 4,096 unless set. If calls of all are remembered, none of others are taken.
     pub clients: usize,
 }
 
@@ -174,6 +181,36 @@ pub enum Verdict {
 /// that the same link has for the same receiver is delivered, since order is kept; and a call is answered when `done` has
 /// returned, of which one runs at a time. Where one of them panics the call is refused as
 /// [forgotten](actor_core::Refusal::Forgotten), or left [unanswered](actor_core::CallError::Unanswered).
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+///
+/// use actor_remote::{CallId, Dedup, Verdict};
+///
+/// /// Stands for one on disk.
+/// #[derive(Default)]
+/// struct Store(Mutex<HashMap<CallId, Vec<u8>>>);
+///
+/// impl Dedup for Store {
+///     fn look_up(&self, id: CallId) -> Verdict {
+///         match self.0.lock().unwrap().get(&id) {
+///             Some(answer) => Verdict::Done(answer.clone()),
+///             None => Verdict::New,
+///         }
+///     }
+///
+///     fn done(&self, id: CallId, answer: &[u8]) {
+///         self.0.lock().unwrap().insert(id, answer.to_vec());
+///     }
+/// }
+///
+/// let (store, id) = (Store::default(), CallId::fresh()?);
+/// assert_eq!(store.look_up(id), Verdict::New);
+/// store.done(id, b"42");
+/// assert_eq!(store.look_up(id), Verdict::Done(b"42".to_vec()));
+/// # Ok::<(), actor_remote::NoRandomness>(())
+/// ```
 pub trait Dedup: Send + Sync + 'static {
     /// Whether a call has been executed. Asked of those that are not remembered.
     fn look_up(&self, id: CallId) -> Verdict;

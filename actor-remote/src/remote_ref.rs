@@ -20,6 +20,37 @@ use crate::wire::frame::Kind;
 ///
 /// It comes from [`PeerRef::lookup`](crate::PeerRef::lookup), from [`RemoteRef::new`], or as a field of a
 /// message. It can itself be sent.
+///
+/// ```
+/// # extern crate actor_core as concurrence;
+/// use actor_core::{Actor, Addr, Context, Handler, Message, dispatch};
+/// use actor_remote::{RemoteRef, protocol};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Message, Serialize, Deserialize)]
+/// #[message(remote = "counter.Add", reply = u64)]
+/// struct Add(u64);
+///
+/// protocol! { Counting: Add }
+///
+/// struct Counter(u64);
+///
+/// impl Actor for Counter {}
+///
+/// impl Handler<Add> for Counter {
+///     fn handle(&mut self, Add(n): Add, _: &mut Context<Self>) -> u64 {
+///         self.0 += n;
+///         self.0
+///     }
+/// }
+///
+/// # fn main() {
+/// dispatch(|| {
+///     let counter = RemoteRef::<Counting>::new(&Addr::spawn(Counter(40)));
+///     assert_eq!(counter.call(Add(2)), Ok(42), "as if it were elsewhere");
+/// });
+/// # }
+/// ```
 pub struct RemoteRef<P: Protocol> {
     target: Target,
     protocol: PhantomData<fn() -> P>,
@@ -90,6 +121,11 @@ impl<P: Protocol> RemoteRef<P> {
     }
 
     /// Sends `message` without ever waiting; see [`Recipient::try_send`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); [`SendError::Full`] where that would wait for room, and
+    /// [`SendError::Disconnected`] where it would wait for a link.
     pub fn try_send<M: actor_core::RemoteMessage>(&self, message: M) -> Result<(), SendError<M>>
     where
         P: Takes<M>,
@@ -147,6 +183,7 @@ impl<P: Protocol> RemoteRef<P> {
     /// [`Refusal::Forgotten`](actor_core::Refusal::Forgotten) if the call may have been executed before, and the
     /// receiver does not know any more: it has been started anew, or had to make room.
     /// [`Refusal::NotIdempotent`](actor_core::Refusal::NotIdempotent) if it remembers no calls, and has not been called.
+    /// [`CallError::Full`] if it has no room to remember this one, since all that it does remember are being executed.
     /// [`CallError::Disconnected`] and [`CallError::Timeout`] when the time is over: it may have been executed, or be
     /// yet. With the same [id](Idempotent::id), it can be made once more.
     ///
@@ -229,7 +266,7 @@ impl<P: Protocol> RemoteRef<P> {
         }
     }
 
-    /// Its identity in this process.
+    /// Its identity in this process; `None` only of a receiver of this process that takes nothing.
     pub fn pid(&self) -> Option<Pid> {
         match &self.target {
             Target::Foreign(abroad) => Some(abroad.pid()),

@@ -177,13 +177,33 @@ impl<P: Protocol> Spawned<P> {
     /// Says over a new link that it is still wanted, after the one has broken over which it was started. Without
     /// that, its node ends it after [a time](crate::Config::orphan_after).
     ///
-    /// Of one that is to end, because that time is over or somebody has stopped it, this waits for the end.
+    /// The node is asked, and waited for, for ten seconds at most. Of one that is to end, because that time is over or
+    /// somebody has stopped it, it answers at the end.
     ///
     /// # Errors
     ///
     /// [`RemoteSpawnError::Gone`] if it has ended, or its node has started anew;
     /// [`Disconnected`](RemoteSpawnError::Disconnected) if there is no link, and
     /// [`Timeout`](RemoteSpawnError::Timeout) if there is no answer.
+    ///
+    /// ```no_run
+    /// # use actor_core::Message;
+    /// # use actor_remote::{PeerRef, RemoteRef, RemoteSpawnError, Spawned, protocol};
+    /// # use serde::{Deserialize, Serialize};
+    /// # use std::time::Duration;
+    /// # #[derive(Message, Serialize, Deserialize)]
+    /// # #[message(crate = actor_core, remote = "counter.Add", reply = u64)]
+    /// # struct Add(u64);
+    /// # protocol! { Counting: Add }
+    /// fn have_back(
+    ///     peer: &PeerRef,
+    ///     counter: &Spawned<Counting>,
+    /// ) -> Result<RemoteRef<Counting>, RemoteSpawnError> {
+    ///     // Less than the node gives it without a link.
+    ///     peer.wait_connected(Duration::from_secs(5));
+    ///     counter.claim()
+    /// }
+    /// ```
     pub fn claim(&self) -> Result<RemoteRef<P>, RemoteSpawnError> {
         let right = &self.right;
         let link = right.peer.link().ok_or(RemoteSpawnError::Disconnected)?;
@@ -197,7 +217,9 @@ impl<P: Protocol> Spawned<P> {
         Ok(new)
     }
 
-    /// Waits for its end, or the break of the link to its node; `None` if that takes longer than `limit`.
+    /// Waits for its end, or the break of the link to its node, which is
+    /// [`ExitReason::NoConnection`]; `None` if that takes longer than `limit`, or there is no stack for the tasklet
+    /// that waits.
     pub fn join_timeout(&self, limit: Duration) -> Option<ExitReason> {
         let reference = self.reference();
         // A tasklet of its own, since the word of an end comes by the mailbox, which is the caller's.

@@ -105,7 +105,8 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`NodeError::Name`].
+    /// [`NodeError::Name`]; [`NodeError::Io`] if the system has no randomness to give, which it always has once it has
+    /// started.
     pub fn start(config: Config) -> Result<Node, NodeError> {
         let mut incarnation = [0; 16];
         crate::idempotent::identify_by(&handshake::Nonce::random()?);
@@ -172,8 +173,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// [`NodeError::Unprotected`] if `addr` can be reached from other machines, and the node has neither a secret
-    /// nor TLS; and those of binding.
+    /// Those of the two.
     pub fn listen(addr: impl ToAddrs, config: Config) -> Result<Node, NodeError> {
         let node = Node::start(config)?;
         node.listen_on(addr)?;
@@ -284,15 +284,22 @@ impl Node {
     ///
     /// If there is a link with that node already, no other is made.
     ///
+    /// The caller waits until there is a link: for a name to be looked up, and then, to connect, to shake hands and to take
+    /// the link into use, each time as long as a [handshake](Config::handshakes) may take.
+    ///
     /// # Errors
     ///
-    /// If the first attempt fails.
+    /// [`ConnectError`] if the first attempt fails: then there is no next one.
     pub fn connect(&self, addr: impl ToAddrs) -> Result<PeerRef, ConnectError> {
         self.connect_as(addr, None)
     }
 
     /// The same, with a node that must be called `name`. Without that, whoever leads the connection elsewhere
     /// chooses which of the nodes that know the secret it ends at.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect), and if somebody else is there.
     pub fn connect_to(&self, name: &str, addr: impl ToAddrs) -> Result<PeerRef, ConnectError> {
         self.connect_as(addr, Some(name))
     }
@@ -327,7 +334,7 @@ impl Node {
             .collect()
     }
 
-    /// The object `name@node`, of a node that this one is linked with.
+    /// The object `name@node`, of a node that this one is linked with; see [`PeerRef::lookup`].
     ///
     /// # Errors
     ///
@@ -345,7 +352,8 @@ impl Node {
         self.inner.refused.load(Ordering::Relaxed)
     }
 
-    /// Says goodbye to all peers, and no longer listens or connects. What waits to be written is written yet.
+    /// Says goodbye to all peers, and no longer listens or connects. What waits to be written is written yet; what was
+    /// [started for others](Self::offer) is asked to end. Does not wait for any of that. A second time it does nothing.
     pub fn close(&self) {
         self.inner.close();
     }
@@ -480,7 +488,8 @@ impl PeerRef {
 
     /// The object that it exposes as `name`, for the messages of the protocol `P`.
     ///
-    /// The reference outlasts the link: it is good again when the node is back.
+    /// The reference outlasts the link: it is good again when the node is back. The node is asked, and waited for, for ten
+    /// seconds at most.
     ///
     /// # Errors
     ///
@@ -538,6 +547,10 @@ impl PeerRef {
     }
 
     /// The same, for at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`spawn`](Self::spawn).
     pub fn spawn_timeout<P: Protocol>(
         &self,
         kind: &str,
@@ -558,7 +571,8 @@ impl PeerRef {
         self.peer.link().map_or((0, 0, 0), |link| link.held())
     }
 
-    /// Ends the link, and does not connect again.
+    /// Ends the link, behind what has been sent before, and does not connect again. Does not wait for the end; see
+    /// [`wait_disconnected`](Self::wait_disconnected).
     pub fn disconnect(&self) {
         self.peer.leave();
         if let Some(link) = self.peer.link() {
