@@ -41,8 +41,9 @@ pub trait RemoteMessage:
     /// Which version of the message this is. Two sides must agree on it.
     const VERSION: u32 = 1;
 
-    /// A hash of the fields' names, their types as they are written, and their order; of the reply's
-    /// type as well. Two sides must agree on it: otherwise one would read what the other never wrote.
+    /// A hash of the fields' names, their types as they are written, what serde is told of them by attributes, and
+    /// their order; of the reply's type as well. Fields that are written [with their names](Encoding::Named) are not in it. Two
+    /// sides must agree on it: otherwise one would read what the other never wrote.
     const SCHEMA: u64 = 0;
 
     /// How its fields are written.
