@@ -81,6 +81,10 @@ impl Named {
         };
         let station = Watch::new(link, target.object(), None);
         let absent = Absent::known_as(self.pid, name.into(), Box::new(station));
+        // Before anybody can watch it: its end may be told at once.
+        self.peer
+            .names()
+            .watch(session, target.object(), self.this.clone());
         {
             let mut state = self.state.lock();
             match &state.absent {
@@ -91,9 +95,6 @@ impl Named {
                 _ => state.absent = Some((session, absent.clone())),
             }
         }
-        self.peer
-            .names()
-            .watch(session, target.object(), self.this.clone());
         // It may have ended meanwhile, before it was entered.
         if link.ended().is_some() {
             absent.end(ExitReason::NoConnection);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use actor_core::__private::catch_panic;
 use actor_core::{BoxError, CallError, ExitReason, Refusal};
 
 use crate::wire::frame::{Body, Malformed, cut, put_text};
@@ -141,7 +142,8 @@ pub(super) fn put_reason(into: &mut Vec<u8>, reason: &ExitReason) {
         ExitReason::Shutdown => (2, String::new()),
         ExitReason::Killed => (3, String::new()),
         ExitReason::Panicked(text) => (4, text.to_string()),
-        ExitReason::Failed(error) => (5, error.to_string()),
+        // A `Display` that panics takes nothing from those who are told of the end.
+        ExitReason::Failed(error) => (5, catch_panic(|| error.to_string()).unwrap_or_default()),
         ExitReason::NoConnection => (7, String::new()),
         // Unreachable, and later ones.
         _ => (6, String::new()),

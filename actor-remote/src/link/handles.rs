@@ -41,7 +41,22 @@ struct Key {
 struct Exported {
     object: Arc<Exposed>,
     sent: u64,
+    /// By how many tasklets messages for it are brought over.
+    held: usize,
     key: Key,
+}
+
+impl ExportState {
+    /// Takes out what nobody has any more.
+    fn retire(&mut self, id: u32) -> Option<Exported> {
+        let exported = self.by_id.get(&id)?;
+        if exported.sent > 0 || exported.held > 0 {
+            return None;
+        }
+        let exported = self.by_id.remove(&id)?;
+        self.ids.remove(&exported.key);
+        Some(exported)
+    }
 }
 
 impl Exports {
@@ -70,8 +85,13 @@ impl Exports {
         state.issued = state.issued.checked_add(1)?;
         state.ids.insert(key.clone(), id);
         let object = Arc::new(Exposed::new(classes));
-        let sent = 1;
-        state.by_id.insert(id, Exported { object, sent, key });
+        let exported = Exported {
+            object,
+            sent: 1,
+            held: 0,
+            key,
+        };
+        state.by_id.insert(id, exported);
         Some(id)
     }
 
@@ -87,17 +107,39 @@ impl Exports {
                 return false;
             };
             exported.sent = left;
-            if left > 0 {
-                return true;
-            }
-            released = state.by_id.remove(&id);
-            if let Some(released) = &released {
-                state.ids.remove(&released.key);
-            }
+            released = state.retire(id);
         }
         // Not under the lock: it may be the last address of somebody.
         drop(released);
         true
+    }
+
+    /// Messages for it wait for room: it keeps its number until they are in. With another one, what comes next would
+    /// not stand behind them, nor be counted with them.
+    pub(super) fn hold(&self, id: u32) {
+        if let Some(exported) = self.state.lock().by_id.get_mut(&id) {
+            exported.held += 1;
+        }
+    }
+
+    /// They are in.
+    pub(super) fn let_go(&self, id: u32) {
+        let mut state = self.state.lock();
+        if let Some(exported) = state.by_id.get_mut(&id) {
+            exported.held -= 1;
+        }
+        let released = state.retire(id);
+        drop(state);
+        drop(released);
+    }
+
+    /// Whether it is there because messages for it wait, and for nothing else.
+    pub(super) fn is_only_held(&self, id: u32) -> bool {
+        let state = self.state.lock();
+        state
+            .by_id
+            .get(&id)
+            .is_some_and(|exported| exported.sent == 0)
     }
 
     pub(super) fn get(&self, id: u32) -> Option<Arc<Exposed>> {

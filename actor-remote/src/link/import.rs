@@ -22,8 +22,7 @@ pub(crate) struct Import {
 
 impl Import {
     fn new(link: &Arc<Link>, id: u32) -> Arc<Import> {
-        let target = Target::new(u64::from(id) << 1 | 1);
-        link.outbox.add_handle(&target);
+        let target = link.outbox.add_handle(u64::from(id) << 1 | 1);
         Arc::new_cyclic(|this: &Weak<Import>| {
             let name = format!("{}/#{id}", link.peer.name);
             let station = Watch::new(link, target.object, Some(this.clone()));

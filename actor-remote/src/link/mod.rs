@@ -276,9 +276,12 @@ impl Link {
 
     /// Tells the other side of the end of something that it watches.
     fn report(&self, object: u64, reason: &ExitReason) {
+        // Not under the outbox's lock: an error's `Display` is somebody else's.
+        let mut why = Vec::new();
+        put_reason(&mut why, reason);
         self.outbox.word_behind(Kind::Exit, |into| {
             put_number(into, object);
-            put_reason(into, reason);
+            into.extend_from_slice(&why);
         });
     }
 

@@ -157,29 +157,45 @@ impl Outbox {
         Ok(target)
     }
 
-    /// A handle of the other side is known here from now on.
-    pub(super) fn add_handle(&self, target: &Target) {
+    /// A handle of the other side is known here from now on. If it was before, it has still to take what it was sent
+    /// then.
+    pub(super) fn add_handle(&self, object: u64) -> Target {
         let mut state = self.state.lock();
-        state.credits.insert(target.object, target.credit.clone());
+        let credit = state
+            .credits
+            .entry(object)
+            .or_insert_with(|| Target::new(object).credit);
+        Target {
+            object,
+            credit: credit.clone(),
+        }
     }
 
+    /// A handle is not known any more. What it has not taken yet stands until it has: it may be known again.
     pub(super) fn forget_handle(&self, target: &Target) {
         let mut state = self.state.lock();
-        let own = |credit: &Arc<AtomicI64>| Arc::ptr_eq(credit, &target.credit);
-        if state.credits.get(&target.object).is_some_and(own) {
+        // That of the table, and the one that goes.
+        let is_last = |credit: &Arc<AtomicI64>| Arc::strong_count(credit) == 2;
+        let is_settled = target.credit.load(Ordering::Relaxed) >= WINDOW;
+        if is_settled && state.credits.get(&target.object).is_some_and(is_last) {
             state.credits.remove(&target.object);
         }
     }
 
     /// An object takes so much more.
     pub(super) fn credit(&self, object: u64, amount: i64) {
-        let state = self.state.lock();
-        if let Some(credit) = state.credits.get(&object) {
-            // It never says more than what has been sent to it; if it does, it is its own harm.
-            let before = credit.fetch_add(amount, Ordering::Relaxed);
-            if before <= 0 {
-                self.make_room(state);
-            }
+        let mut state = self.state.lock();
+        let Some(credit) = state.credits.get(&object) else {
+            return;
+        };
+        // It never says more than what has been sent to it; if it does, it is its own harm.
+        let before = credit.fetch_add(amount, Ordering::Relaxed);
+        let is_settled = before.saturating_add(amount) >= WINDOW;
+        if is_settled && Arc::strong_count(credit) == 1 {
+            state.credits.remove(&object);
+        }
+        if before <= 0 {
+            self.make_room(state);
         }
     }
 
@@ -231,7 +247,14 @@ impl Outbox {
         size: usize,
         cost: i64,
     ) -> Result<(), Unsent> {
-        let class = state.class(letter.class)?;
+        let class = match state.class(letter.class) {
+            Ok(class) => class,
+            Err(unsent) => {
+                // Its call is dropped without the lock, and may wake whoever has made it.
+                drop(state);
+                return Err(unsent);
+            }
+        };
         letter.target.credit.fetch_sub(cost, Ordering::Relaxed);
         let mut flags = if letter.handles.is_empty() {
             0
@@ -386,7 +409,8 @@ impl Outbox {
             });
         }
         for id in unwanted {
-            self.word(Kind::Cancel, 0, |into| put_number(into, u64::from(id)));
+            // Behind the call itself.
+            self.word_behind(Kind::Cancel, |into| put_number(into, u64::from(id)));
         }
     }
 

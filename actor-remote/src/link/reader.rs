@@ -59,6 +59,8 @@ pub(crate) struct Reader {
     /// The names of these. With two numbers for one, an object would take twice as much.
     names: HashSet<Arc<str>>,
     handles: HashMap<u32, Object>,
+    /// Handles that the other side has given back, and for which messages wait.
+    given_back: Vec<u32>,
     chunks: Chunks,
     /// Goodbye has come.
     parted: bool,
@@ -112,6 +114,7 @@ impl Reader {
             named: Vec::new(),
             names: HashSet::new(),
             handles: HashMap::new(),
+            given_back: Vec::new(),
             chunks: Chunks::new(max),
             parted: false,
             begin: Some(begin),

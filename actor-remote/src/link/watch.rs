@@ -77,10 +77,12 @@ impl Station for Watch {
 
     fn tell(&self, exit: &Exit) {
         if let Some(link) = self.link.upgrade() {
+            let mut why = Vec::new();
+            put_reason(&mut why, &exit.reason);
             link.outbox.word_behind(Kind::Parted, |into| {
                 put_number(into, self.object);
                 put_number(into, number_of(exit.pid));
-                put_reason(into, &exit.reason);
+                into.extend_from_slice(&why);
             });
         }
     }

@@ -25,6 +25,9 @@ pub(super) struct Deferred {
     pub(super) body: Vec<u8>,
 }
 
+/// What word that waits counts for, beside its bytes.
+const DEFERRED: usize = 96;
+
 impl State {
     pub(super) fn add_bulk(&mut self, lane: usize, mut bulk: Bulk) {
         self.bytes += bulk.body.len();
@@ -45,6 +48,7 @@ impl State {
         let mut body = Vec::new();
         write(&mut body);
         let behind = self.bulks;
+        self.bytes += DEFERRED + body.len();
         self.deferred.push_back(Deferred { behind, kind, body });
     }
 
@@ -54,6 +58,7 @@ impl State {
         let fronts = self.lanes.iter().filter_map(VecDeque::front);
         let oldest = fronts.map(|bulk| bulk.number).min().unwrap_or(u64::MAX);
         while let Some(word) = self.deferred.pop_front_if(|word| word.behind < oldest) {
+            self.bytes -= DEFERRED + word.body.len();
             let start = self.begin(word.kind, 0);
             self.last().extend_from_slice(&word.body);
             self.end_frame(start);

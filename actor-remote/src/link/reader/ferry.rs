@@ -54,6 +54,9 @@ impl Ferry {
             !std::mem::replace(&mut queue.runs, true)
         };
         if begins {
+            if let Some(id) = self.handle() {
+                self.link.exports.hold(id);
+            }
             let ferry = self.clone();
             let spawned = Tasklet::builder()
                 .name("ferry")
@@ -68,6 +71,18 @@ impl Ferry {
         true
     }
 
+    /// Which handle the object is, if it was given to the other side in a message.
+    fn handle(&self) -> Option<u32> {
+        (self.number & 1 == 1).then(|| u32::try_from(self.number >> 1).ok())?
+    }
+
+    /// Nobody brings anything over, until more comes.
+    fn rest(&self) {
+        if let Some(id) = self.handle() {
+            self.link.exports.let_go(id);
+        }
+    }
+
     fn drop_all(&self) {
         let waiting = {
             let mut queue = self.queue.lock();
@@ -79,6 +94,7 @@ impl Ferry {
             refuse(&self.link, self.number, Undelivered::Full);
             give_credit(&self.link, self.number, cost);
         }
+        self.rest();
     }
 
     fn run(&self) {
@@ -110,5 +126,6 @@ impl Ferry {
             give_credit(&self.link, self.number, cost);
         }
         std::mem::forget(empties);
+        self.rest();
     }
 }

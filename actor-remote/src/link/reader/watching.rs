@@ -4,6 +4,7 @@ use actor_core::ExitReason;
 
 use super::super::ends::reason;
 use super::Reader;
+use super::messages::give_credit;
 use crate::watched::Watched as Subject;
 use crate::wire::frame::{Body, Malformed};
 
@@ -15,9 +16,21 @@ impl Reader {
         if !self.link.exports.release(id, count) {
             return Err(Malformed::Unknown);
         }
-        if self.link.exports.get(id).is_none() {
-            self.handles.remove(&id);
-            self.link.forget_object(u64::from(id) << 1 | 1);
+        // It may have to stay until what was sent to it is in its mailbox, and be given away again meanwhile.
+        self.given_back.push(id);
+        for id in std::mem::take(&mut self.given_back) {
+            if self.link.exports.is_only_held(id) {
+                self.given_back.push(id);
+            } else if self.link.exports.get(id).is_none() {
+                let number = u64::from(id) << 1 | 1;
+                // All that was sent to it has been taken: its account is closed on both sides.
+                if let Some(object) = self.handles.remove(&id)
+                    && object.owed > 0
+                {
+                    give_credit(&self.link, number, object.owed);
+                }
+                self.link.forget_object(number);
+            }
         }
         Ok(())
     }
