@@ -19,6 +19,7 @@ mod writer;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -235,11 +236,25 @@ impl Link {
             Ok(value) => value,
             Err(error) => return fail(error),
         };
+        if self.outbox.is_overfull() {
+            // It has been executed, and there is no room for what has come of it.
+            return fail(CallError::Unanswered);
+        }
+        /// A `Serialize` may panic, or be killed while it waits: its caller is not to wait for that.
+        struct Unsaid<'a>(&'a dyn Fn(CallError));
+        impl Drop for Unsaid<'_> {
+            fn drop(&mut self) {
+                (self.0)(CallError::Unanswered);
+            }
+        }
         let departures = Departures::new(self);
         let mut body = SCRATCH.take();
         body.clear();
         let max = self.outbox.max_message();
-        match within(&departures, || value.encode(&mut body, max)) {
+        let unsaid = Unsaid(&fail);
+        let encoded = within(&departures, || value.encode(&mut body, max));
+        mem::forget(unsaid);
+        match encoded {
             Err(error) => {
                 let too_big = matches!(error, actor_codec::EncodeError::TooBig { .. });
                 fail(CallError::Refused(unencodable(&departures, too_big)));

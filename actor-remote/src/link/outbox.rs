@@ -414,11 +414,30 @@ impl Outbox {
         }
     }
 
-    /// Waits while there is far more to say than is bounded by what is sent: answers above all, of a peer that asks and
-    /// does not read. Fails when the link has ended, or if the peer reads nothing for `limit`.
-    pub(super) fn wait_for_words(&self, limit: Duration) -> Result<(), LinkEnd> {
+    /// How many bytes may wait before the other side is not listened to: far more than what is sent is bounded by.
+    fn most(&self) -> usize {
         let most = self.bounds.bytes.saturating_mul(2);
-        let most = most.saturating_add(self.bounds.message.saturating_mul(LANES));
+        most.saturating_add(self.bounds.message.saturating_mul(LANES))
+    }
+
+    /// Whether there is far more to say than is bounded by what is sent: answers above all, of a peer that asks and does
+    /// not read.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.state.lock().bytes > self.most()
+    }
+
+    /// Whether there is so much that answers are not kept any more.
+    pub(super) fn is_overfull(&self) -> bool {
+        self.state.lock().bytes > self.most().saturating_mul(4)
+    }
+
+    /// How many records have gone, by which it is seen that the other side reads.
+    pub(super) fn taken(&self) -> u64 {
+        self.state.lock().taken
+    }
+
+    /// Waits while it is crowded; `false` if none has gone for `limit`.
+    pub(super) fn wait_for_words(&self, limit: Duration) -> Result<bool, LinkEnd> {
         let mut taken = None;
         let mut until = None;
         loop {
@@ -426,8 +445,8 @@ impl Outbox {
             if let Some(end) = &state.end {
                 return Err(end.clone());
             }
-            if state.bytes <= most {
-                return Ok(());
+            if state.bytes <= self.most() {
+                return Ok(true);
             }
             if taken.replace(state.taken) != Some(state.taken) {
                 until = time::now().checked_add(limit);
@@ -437,7 +456,7 @@ impl Outbox {
             drop(state);
             let left = until.map_or(limit, |at| at.saturating_duration_since(time::now()));
             if left.is_zero() || room.wait_timeout(left).is_err() {
-                return Err(LinkEnd::Stalled);
+                return Ok(false);
             }
         }
     }

@@ -5,6 +5,7 @@
 //! itself does, if it asks and does not read the answers, which would have no bound otherwise.
 
 mod chunks;
+mod crowd;
 mod ferry;
 mod messages;
 mod silence;
@@ -17,9 +18,10 @@ use std::sync::Arc;
 use actor_codec::Limits;
 use actor_core::__private::is_slice_over;
 use actor_core::remote::{Export, Returns};
-use actor_core::{Refusal, Tasklet};
+use actor_core::{Refusal, Tasklet, time};
 
 use self::chunks::Chunks;
+use self::crowd::Crowd;
 use self::ferry::Ferry;
 use self::messages::by_name;
 use self::silence::Silence;
@@ -64,6 +66,8 @@ pub(crate) struct Reader {
     chunks: Chunks,
     /// Goodbye has come.
     parted: bool,
+    /// While there is too much to say.
+    crowd: Option<Crowd>,
     /// What is to be done when the other side takes the link into use, or wants to.
     begin: Option<Begin>,
 }
@@ -117,6 +121,7 @@ impl Reader {
             given_back: Vec::new(),
             chunks: Chunks::new(max),
             parted: false,
+            crowd: None,
             begin: Some(begin),
         }
     }
@@ -133,7 +138,13 @@ impl Reader {
         buffer[..rest.len()].copy_from_slice(rest);
         let (mut start, mut end) = (0, rest.len());
         let mut silence = Silence::new(self.link.settings.heartbeat);
+        let opened = time::now();
         loop {
+            // One that is never taken into use is not kept for as long as its maker says a little now and then.
+            if self.begin.is_some() && time::now() - opened >= self.link.settings.heartbeat.give_up
+            {
+                return LinkEnd::Silent;
+            }
             // All the records that are there.
             let wanted = loop {
                 let Some(header) = buffer[start..end].first_chunk::<HEADER>() else {
@@ -164,8 +175,7 @@ impl Reader {
                 }
                 // Another link may have taken its place meanwhile. And what there is to say to all this may be
                 // more than the other side reads.
-                let give_up = self.link.settings.heartbeat.give_up;
-                if let Err(end) = self.link.outbox.wait_for_words(give_up) {
+                if let Err(end) = self.find_room() {
                     return end;
                 }
             };
@@ -231,7 +241,8 @@ impl Reader {
                 self.parted = true;
                 return body.end();
             }
-            Kind::Ping if self.link.initiated => return body.end(),
+            // Of one that waits to hear whether it is in use, or has not heard yet that it is not.
+            Kind::Ping => return body.end(),
             _ => return Err(Malformed::OutOfTurn),
         }
         let moment = body.number()?;

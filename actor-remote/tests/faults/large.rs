@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use actor_core::{Actor, Addr, Context, Handler, Message, Recipient, Refusal, SendError, Tasklet};
+use actor_core::{
+    Actor, Addr, Context, Handler, Message, Overflow, Recipient, Refusal, SendError, Tasklet,
+};
 use actor_remote::protocol;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -103,6 +105,36 @@ fn a_handle_lives_until_what_was_sent_to_it_has_come() {
         }
         until("it is given back", || pair.peer.held().1 == 0);
         assert_eq!(pair.peer.refused(), 0);
+    });
+}
+
+#[test]
+fn a_handle_that_comes_again_brings_no_more_than_its_mailbox_takes() {
+    const ALL: u64 = 20;
+    program(|| {
+        let pair = Pair::new();
+        let taker = Addr::spawn(Taker);
+        pair.server.expose("taker", &taker).protocol::<Taking>();
+        let remote = pair.peer.lookup::<Taking>("taker").unwrap();
+        let own = Logged::stalled(1, Overflow::Block);
+        for _ in 0..ALL {
+            remote.send(Give(own.addr.recipient())).unwrap();
+        }
+        // The first have come, and nobody takes what the taker sends: it waits, and the link lasts.
+        until("one waits for room", || {
+            pair.server
+                .peer("client")
+                .is_some_and(|client| client.held().2 > 0)
+        });
+        for n in 1..=100 {
+            assert_eq!(pair.log.call(Add(1)), Ok(n));
+        }
+        assert!(pair.peer.last_end().is_none());
+        assert_eq!(*own.seen.lock(), []);
+        own.open.set();
+        until("all have come", || own.seen.lock().len() == ALL as usize);
+        until("the handle is given back", || pair.peer.held().1 == 0);
+        assert!(pair.peer.last_end().is_none());
     });
 }
 

@@ -3,6 +3,7 @@
 extern crate actor_core as concurrence;
 
 mod agent;
+mod answers;
 mod children;
 mod closing;
 mod common;

@@ -57,6 +57,15 @@ impl Reader {
 
         let export = self.find(number, class)?;
         let mut inquiry = None;
+        if let Some(call) = &call
+            && self.crowd.is_some()
+        {
+            // There is no room for its answer.
+            call.returns.answer(call.id, Err(CallError::Full));
+            drop(arrivals);
+            self.owe(number, cost);
+            return Ok(());
+        }
         if let (Some(once), Ok(_), Some(own)) = (once, &export, &mut call) {
             let remembers = object(&mut self.named, &mut self.handles, number)
                 .and_then(|object| object.exposed.as_ref()?.remembers());
