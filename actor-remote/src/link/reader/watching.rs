@@ -17,7 +17,9 @@ impl Reader {
             return Err(Malformed::Unknown);
         }
         // It may have to stay until what was sent to it is in its mailbox, and be given away again meanwhile.
-        self.given_back.push(id);
+        if !self.given_back.contains(&id) {
+            self.given_back.push(id);
+        }
         for id in std::mem::take(&mut self.given_back) {
             if self.link.exports.is_only_held(id) {
                 self.given_back.push(id);
