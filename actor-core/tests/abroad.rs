@@ -3,13 +3,15 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actor_codec::Limits;
 use actor_core::remote::{
     Absent, Delivered, Encodable, Export, GiveUp, InboundCall, Owner, Returns, Station, export,
 };
 use actor_core::{
-    CallError, Exit, ExitReason, JoinHandle, Message, Tasklet, dispatch, match_message,
+    CallError, Exit, ExitReason, JoinError, JoinHandle, Mailbox, Message, Overflow, Tasklet,
+    dispatch, match_message,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -98,6 +100,37 @@ fn a_call_that_finds_no_room_is_answered() {
         deliver(&taken, 0, None, false);
         assert_eq!(adder.join().unwrap(), 2);
         assert_eq!(*ends.outcomes.lock(), [Err(CallError::Full), Ok(())]);
+    });
+    assert_eq!(code, ExitCode::SUCCESS);
+}
+
+#[test]
+fn a_call_whose_bearer_is_killed_while_it_waits_for_room_is_answered() {
+    let code = dispatch(|| {
+        let full = Tasklet::builder()
+            .mailbox(Mailbox::bounded(1, Overflow::Block))
+            .daemon(true)
+            .spawn(|| Tasklet::sleep(Duration::from_secs(3600)))
+            .unwrap();
+        let taken = export(full.tasklet().recipient::<Add>());
+        let ends = Arc::new(Ends::default());
+        deliver(&taken, 1, None, false);
+        let Delivered::Full(waits) = deliver(&taken, 2, Some(call(&ends)), false) else {
+            panic!("there is no room");
+        };
+        let bearer = Tasklet::spawn(move || waits().is_ok());
+        // It has come to where it waits.
+        while ends.waiting.0.lock().len() < 2 {
+            Tasklet::yield_now();
+        }
+        bearer.kill();
+        assert!(matches!(bearer.join(), Err(JoinError::Killed)));
+        assert_eq!(*ends.outcomes.lock(), [Err(CallError::Full)]);
+        // And nothing is left of it.
+        let waiting = ends.waiting.0.lock();
+        assert!(waiting.iter().all(|here| here.strong_count() == 0));
+        drop(waiting);
+        full.kill();
     });
     assert_eq!(code, ExitCode::SUCCESS);
 }

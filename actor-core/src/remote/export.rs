@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -234,7 +235,9 @@ fn put<M: RemoteMessage>(
             *inbound.reply.lock() = Some(reply);
             let here: Weak<Inbound<M>> = Arc::downgrade(&inbound);
             call.returns.waits(call.id, here);
+            let delivering = Delivering(&inbound);
             let sent = recipient.deliver(Delivery::new(envelope, patience));
+            mem::forget(delivering);
             inbound.release(sent.is_ok());
             sent
         }
@@ -284,6 +287,18 @@ impl<M: RemoteMessage> Inbound<M> {
             Some(Err(error)) => self.call.returns.answer(self.call.id, Err(error)),
             None => {}
         }
+    }
+}
+
+/// A call on its way into a mailbox. Dropped, it has not come to where it was to: whoever brought it over was killed
+/// while it waited for room. Its caller is told, and the answer no longer holds on to what it is put into.
+struct Delivering<'a, M: RemoteMessage>(&'a Inbound<M>);
+
+impl<M: RemoteMessage> Drop for Delivering<'_, M> {
+    fn drop(&mut self) {
+        self.0.release(false);
+        let call = &self.0.call;
+        call.returns.answer(call.id, Err(CallError::Full));
     }
 }
 
