@@ -144,7 +144,8 @@ pub struct MemoryLimits {
     /// For how long at most. Ten minutes unless set. It should be more than callers try: an answer is dropped earlier
     /// when twice the time has passed for which its caller said that it would try.
     pub age: Duration,
-    /// Of how many processes that call. 4,096 unless set. If calls of all are remembered, none of others are taken.
+    /// Of how many processes that call. 4,096 unless set. Where there are as many, the oldest answers are
+    /// forgotten until another has room; if calls of all are being executed, none of others are taken.
     pub clients: usize,
 }
 

@@ -75,6 +75,8 @@ struct Client {
     forgotten: Option<u64>,
     /// How many are remembered.
     calls: usize,
+    /// How many of these are being executed.
+    runs: usize,
 }
 
 enum Call {
@@ -186,7 +188,9 @@ impl Memory {
             return refuse(CallError::Full);
         }
         // From here on, what comes by another link finds it.
-        state.clients.entry(id.client).or_default().calls += 1;
+        let client = state.clients.entry(id.client).or_default();
+        client.calls += 1;
+        client.runs += 1;
         let waiting = VecDeque::from([(call.id, call.returns.clone())]);
         state.calls.insert(id, Call::Runs { waiting, window });
         drop(state);
@@ -248,6 +252,9 @@ impl Memory {
                 return;
             };
             let (waiting, window) = (std::mem::take(waiting), *window);
+            if let Some(client) = state.clients.get_mut(&id.client) {
+                client.runs -= 1;
+            }
             if is_executed {
                 state.bytes += size(&outcome);
                 let age = window.saturating_mul(2).min(state.limits.age);
@@ -331,7 +338,7 @@ impl State {
                 None => return false,
             }
         }
-        self.clients.contains_key(&client) || self.make_room_for_client()
+        self.clients.contains_key(&client) || self.make_room_for_client(gone)
     }
 
     /// Forgets what has been remembered for long enough.
@@ -358,23 +365,34 @@ impl State {
         Some(call)
     }
 
-    /// Forgets a client of which no call is remembered, if there are too many; `false` if there is none.
-    fn make_room_for_client(&mut self) -> bool {
+    /// Forgets a client of which no call is remembered, if there are too many. If there is no such client, the oldest of
+    /// what is done is forgotten until there is; `false` if calls of all are being executed.
+    fn make_room_for_client(&mut self, gone: &mut Vec<Call>) -> bool {
         if self.clients.len() < self.limits.clients {
             return true;
         }
-        let idle = self
-            .clients
-            .iter()
-            .find_map(|(&client, of)| (of.calls == 0).then_some(client));
-        match idle {
-            Some(client) => {
-                self.clients.remove(&client);
-                self.forgotten = true;
-                true
-            }
-            None => false,
-        }
+        let find = |is_one: fn(&Client) -> bool| {
+            let mut clients = self.clients.iter();
+            clients.find_map(|(&client, of)| is_one(of).then_some(client))
+        };
+        let idle = match find(|of| of.calls == 0) {
+            Some(idle) => idle,
+            // Before anything is forgotten in vain.
+            None if find(|of| of.runs == 0).is_none() => return false,
+            None => loop {
+                let Some(&(_, oldest)) = self.done.front() else {
+                    return false;
+                };
+                gone.extend(self.forget_one());
+                let of = self.clients.get(&oldest.client);
+                if of.is_some_and(|of| of.calls == 0) {
+                    break oldest.client;
+                }
+            },
+        };
+        self.clients.remove(&idle);
+        self.forgotten = true;
+        true
     }
 }
 

@@ -55,6 +55,16 @@ impl Caller {
 
     /// Makes an attempt; where it is to be answered to, if it is to be executed.
     fn call(&mut self, number: u64, before: Option<u128>) -> Option<Arc<dyn Returns>> {
+        self.call_as(1, number, before)
+    }
+
+    /// The same for another process.
+    fn call_as(
+        &mut self,
+        client: u128,
+        number: u64,
+        before: Option<u128>,
+    ) -> Option<Arc<dyn Returns>> {
         self.attempts += 1;
         let call = InboundCall {
             id: self.attempts,
@@ -62,7 +72,7 @@ impl Caller {
             deadline: None,
         };
         let repeated = Repeated {
-            id: CallId { client: 1, number },
+            id: CallId { client, number },
             window: Duration::MAX,
             before,
         };
@@ -201,4 +211,56 @@ fn what_was_perhaps_executed_elsewhere_is_refused() {
     let forgotten = Err(CallError::Refused(Refusal::Forgotten));
     assert_eq!(caller.answered(), [(1, forgotten)]);
     assert!(caller.call(1, Some(HERE)).is_some());
+}
+
+#[test]
+fn what_is_done_makes_room_for_those_who_call_for_the_first_time() {
+    let mut caller = Caller::new(MemoryLimits {
+        clients: 3,
+        ..MemoryLimits::default()
+    });
+    // The first of the three has one that runs besides, and is not forgotten.
+    let runs = caller.call_as(1, 2, None).unwrap();
+    for client in 1..=3 {
+        let returns = caller.call_as(client, 1, None).unwrap();
+        returns.answer(0, Ok(&Bytes(b"yes")));
+    }
+    caller.answered();
+    let returns = caller.call_as(4, 1, None);
+    assert!(returns.is_some(), "{:?}", caller.answered());
+    // What had to be forgotten is not executed again, and the rest is remembered.
+    assert!(caller.call_as(1, 1, Some(HERE)).is_none());
+    assert!(caller.call_as(2, 1, Some(HERE)).is_none());
+    assert!(caller.call_as(3, 1, Some(HERE)).is_none());
+    let forgotten = || Err(CallError::Refused(Refusal::Forgotten));
+    assert_eq!(
+        caller.answered(),
+        [(6, forgotten()), (7, forgotten()), (8, Ok(b"yes".to_vec()))]
+    );
+    drop((runs, returns));
+}
+
+#[test]
+fn nothing_is_forgotten_for_those_for_whom_there_is_no_room_anyway() {
+    let mut caller = Caller::new(MemoryLimits {
+        clients: 2,
+        ..MemoryLimits::default()
+    });
+    let running: Vec<_> = (1..=2)
+        .map(|client| {
+            let returns = caller.call_as(client, 1, None).unwrap();
+            returns.answer(0, Ok(&Bytes(b"yes")));
+            caller.call_as(client, 2, None).unwrap()
+        })
+        .collect();
+    caller.answered();
+    assert!(caller.call_as(3, 1, None).is_none());
+    assert!(caller.call_as(1, 1, Some(HERE)).is_none());
+    assert_eq!(
+        caller.answered(),
+        [(5, Err(CallError::Full)), (6, Ok(b"yes".to_vec()))]
+    );
+    // One that has ended without having been executed leaves room.
+    running[1].answer(0, Err(CallError::Full));
+    assert!(caller.call_as(3, 1, None).is_some());
 }
