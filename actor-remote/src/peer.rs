@@ -247,7 +247,10 @@ impl Peer {
         // All of the old one ends before anything of the new one begins. It may have ended, and still be read.
         if let Some(old) = last.upgrade() {
             self.set(None);
+            old.supersede();
             old.end(LinkEnd::Replaced);
+            // Whoever else has ended it may be at it yet.
+            let _ = old.over().wait_timeout(QUIET);
             old.wait_quiet(QUIET);
             *self.last_end.lock() = old.ended();
             self.names.disconnected(old.session);

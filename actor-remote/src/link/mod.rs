@@ -95,6 +95,7 @@ pub(crate) struct Link {
     /// Lines of the log about these, and about what this side has refused.
     log: Mutex<Log>,
     has_ended: AtomicBool,
+    superseded: AtomicBool,
     over: Event,
     /// Nothing of what has come over it is being delivered any more.
     quiet: Event,
@@ -134,6 +135,7 @@ impl Link {
             refused: AtomicU64::new(0),
             log: Mutex::default(),
             has_ended: AtomicBool::new(false),
+            superseded: AtomicBool::new(false),
             over: Event::new(),
             quiet: Event::new(),
         })
@@ -163,6 +165,15 @@ impl Link {
     /// When that was.
     pub(crate) fn begun(&self) -> u64 {
         self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Another takes its place: what has come over it and waits yet is not to come behind what that brings.
+    pub(crate) fn supersede(&self) {
+        self.superseded.store(true, Ordering::Release);
+    }
+
+    fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Acquire)
     }
 
     /// Nothing more comes of it.

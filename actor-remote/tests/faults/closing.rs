@@ -1,6 +1,6 @@
 //! How links come to their end in order.
 
-use actor_core::{CallError, Tasklet};
+use actor_core::{CallError, Overflow, Tasklet};
 use actor_remote::Node;
 
 use crate::common::{Add, Item, LONG, Log, Logged, Pair, config, program, until};
@@ -128,5 +128,32 @@ fn a_node_that_is_dropped_goes_on_until_it_is_closed() {
         assert!(peer.wait_disconnected(LONG));
         peer.disconnect();
         assert!(!peer.is_connected());
+    });
+}
+
+#[test]
+fn what_waits_of_a_link_does_not_come_behind_what_the_next_one_brings() {
+    program(|| {
+        let pair = Pair::new();
+        let stalled = Logged::stalled(2, Overflow::Block);
+        let remote = pair.expose("stalled", &stalled);
+        for n in 0..20 {
+            remote.send(Item(n, String::new())).unwrap();
+        }
+        pair.peer.disconnect();
+        assert!(pair.peer.wait_disconnected(LONG));
+        let addr = pair.server.local_addr().unwrap();
+        pair.client.connect(addr).unwrap();
+        for n in 100..110 {
+            remote.send(Item(n, String::new())).unwrap();
+        }
+        // Behind these: they have come, and wait.
+        pair.peer.lookup::<Log>("stalled").unwrap();
+        stalled.open.set();
+        until("all of the next one have come", || {
+            stalled.seen.lock().contains(&109)
+        });
+        let seen = stalled.seen.lock().clone();
+        assert!(seen.is_sorted(), "{seen:?}");
     });
 }

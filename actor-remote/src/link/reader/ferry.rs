@@ -117,7 +117,8 @@ impl Ferry {
             };
             let Some((wait, cost)) = next else { break };
             // What comes over the next link must not find that of a broken one still arriving.
-            if !matches!(self.link.ended(), None | Some(LinkEnd::Closed)) {
+            let is_broken = !matches!(self.link.ended(), None | Some(LinkEnd::Closed));
+            if is_broken || self.link.is_superseded() {
                 return;
             }
             if let Err(why) = wait() {
