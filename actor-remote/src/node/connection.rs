@@ -7,7 +7,7 @@ use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use actor_core::timeout;
-use actor_core::{Tasklet, time};
+use actor_core::Tasklet;
 use actor_io::TcpStream;
 #[cfg(feature = "tls")]
 use actor_net::tls::TlsStream;
@@ -55,7 +55,6 @@ pub(super) fn agree(
     stream: TcpStream,
     side: Side<'_>,
 ) -> Result<(Stream, Agreed, Vec<u8>), ConnectError> {
-    let deadline = time::now() + inner.config.handshake;
     #[cfg(feature = "tls")]
     if let Some(both) = &inner.config.tls {
         return timeout(inner.config.handshake, || {
@@ -68,7 +67,7 @@ pub(super) fn agree(
             Ok((Stream::Tls(Box::new(stream)), agreed, rest))
         });
     }
-    let mut limited = stream.with_deadline(deadline);
+    let mut limited = stream.with_timeout(inner.config.handshake);
     let (agreed, rest) = talk(inner, &mut limited, &side, None, |_, _| true)?;
     drop(limited);
     Ok((Stream::Plain(stream), agreed, rest))

@@ -6,6 +6,7 @@ mod at_once;
 mod calls;
 mod children;
 mod common;
+mod dialling;
 mod handles;
 mod idempotent;
 mod offers;
