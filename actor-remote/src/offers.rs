@@ -342,7 +342,7 @@ impl Offers {
         });
     }
 
-    /// A link with a process begins. If others have had its node's name before, nobody will ever claim what they have had
+    /// A link with a process is in use. If others have had its node's name before, nobody will ever claim what they have had
     /// started: it is ended, and what is started for the new one waits for that.
     pub(crate) fn met(&self, peer: &PeerId) {
         let doomed = self.guests.condemn(|of, _| is_earlier(of, peer));

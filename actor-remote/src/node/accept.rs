@@ -65,9 +65,12 @@ fn accept(inner: &Arc<Inner>, stream: TcpStream) {
         Box::new(move |moment| {
             let is_smaller = inner.is_smaller(&link);
             let is_taken = !inner.is_closed() && peer.agree(&link, moment, is_smaller);
-            if is_taken && inner.is_closed() {
-                // Whoever has closed the node has perhaps not seen it.
-                link.close();
+            if is_taken {
+                inner.offers.met(&link.peer);
+                if inner.is_closed() {
+                    // Whoever has closed the node has perhaps not seen it.
+                    link.close();
+                }
             }
             is_taken
         })

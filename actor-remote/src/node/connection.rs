@@ -232,7 +232,6 @@ impl Established {
                 return;
             }
         };
-        inner.offers.met(&link.peer);
         let seal = agreed.seal();
         let open = agreed.open();
         ends.closer = Some(closer);

@@ -97,6 +97,9 @@ fn take_into_use(
         let settled = settled.clone();
         Box::new(move |moment| {
             let is_taken = peer.agreed(&link, moment);
+            if is_taken {
+                inner.offers.met(&link.peer);
+            }
             settled.set();
             if is_taken && inner.is_closed() {
                 // Whoever has closed the node has perhaps not seen it.

@@ -5,7 +5,7 @@ use actor_remote::LinkEnd;
 use actor_remote::handshake::Config;
 use actor_remote::wire::frame::Kind;
 
-use crate::common::{Add, LONG, Log, Pair, until};
+use crate::common::{Add, LONG, Log, Logged, Pair, until};
 use crate::raw::{Raw, alone, frame};
 
 #[test]
@@ -65,6 +65,28 @@ fn both_sides_of_a_link_that_is_closed_know_that_it_was() {
                 "{end:?} of {}",
                 peer.name()
             );
+        }
+    });
+}
+
+#[test]
+fn a_connection_that_is_not_taken_into_use_ends_nobody_else() {
+    alone(|| {
+        let pair = Pair::new();
+        let offers_one = |_: u64| Ok(Logged::new().addr);
+        pair.server.offer("log", offers_one).protocol::<Log>();
+        let guest = pair.peer.spawn::<Log>("log", &0_u64).unwrap();
+        let log = guest.reference();
+        assert_eq!(log.call(Add(1)), Ok(1));
+        // Another process of the same name, which has shaken hands, and no more.
+        let addr = pair.server.local_addr().unwrap();
+        let is_over = block_on_thread(move || {
+            let raw = Raw::agreed(addr, Config::new("client", 1));
+            raw.ends_the_link(&frame(Kind::Ping, 0, 0, &[]))
+        });
+        assert!(is_over);
+        for n in 2..20 {
+            assert_eq!(log.call(Add(1)), Ok(n));
         }
     });
 }
