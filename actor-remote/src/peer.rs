@@ -29,6 +29,8 @@ pub(crate) struct Peer {
     /// Set while there is a link: changed with that, under its lock.
     up: Event,
     while_down: WhileDown,
+    /// The session of the link on which this side has said goodbye last.
+    parting: AtomicU64,
     /// Which tasklet sees to it that there is a link; 0 if none does.
     kept: AtomicU64,
     /// The last link that was taken into use. Held while another takes its place.
@@ -89,6 +91,7 @@ impl Peer {
             names: Arc::default(),
             up: Event::new(),
             while_down,
+            parting: AtomicU64::new(0),
             kept: AtomicU64::new(0),
             adopting: actor_core::sync::Mutex::new(Weak::new()),
             proposing: actor_core::sync::Mutex::new(()),
@@ -126,9 +129,42 @@ impl Peer {
         self.kept.store(0, Ordering::Release);
     }
 
-    /// The link to it, if there is one that lasts.
+    /// No more links are to be made, and this side says goodbye on the present one.
+    pub(crate) fn part(&self) {
+        self.leave();
+        if let Some(link) = self.link() {
+            self.part_from(&link);
+        }
+    }
+
+    /// Says goodbye on a link, unless it has ended.
+    pub(crate) fn part_from(&self, link: &Link) {
+        if !link.has_ended() {
+            self.parting.store(link.session, Ordering::Release);
+            link.close();
+        }
+    }
+
+    fn is_parting(&self, link: &Link) -> bool {
+        self.parting.load(Ordering::Acquire) == link.session
+    }
+
+    /// Waits for the end of a link on which this side has said goodbye; `false` if that takes longer than `limit`.
+    pub(crate) fn wait_parted(&self, limit: Duration) -> bool {
+        match self.link() {
+            Some(link) if self.is_parting(&link) => link.over().wait_timeout(limit).is_ok(),
+            _ => true,
+        }
+    }
+
+    /// The link to it, if there is one that has not ended.
     pub(crate) fn link(&self) -> Option<Arc<Link>> {
         self.link.read().clone().filter(|link| !link.has_ended())
+    }
+
+    /// The same, if this side has not said goodbye on it.
+    pub(crate) fn lasting_link(&self) -> Option<Arc<Link>> {
+        self.link().filter(|link| !self.is_parting(link))
     }
 
     /// The same, for a send, which may wait for one.
@@ -155,23 +191,27 @@ impl Peer {
         })
     }
 
-    /// Waits until there is a link.
+    /// Waits until there is a link, and one on which this side has not said goodbye.
     pub(crate) fn wait_up(&self, until: Option<Instant>) -> Option<Arc<Link>> {
         loop {
             let present = self.link.read().clone();
-            if let Some(link) = present {
-                if !link.has_ended() {
-                    return Some(link);
+            let parting = match present {
+                Some(link) if link.has_ended() => {
+                    // Whoever has ended it says so next.
+                    self.lost(&link);
+                    None
                 }
-                // Whoever has ended it says so next.
-                self.lost(&link);
-            }
+                Some(link) if !self.is_parting(&link) => return Some(link),
+                parting => parting,
+            };
+            // It may be in place when it has ended, and another one not be there yet.
+            let event = parting.as_ref().map_or(&self.up, |link| link.over());
             match until {
-                None => self.up.wait(),
+                None => event.wait(),
                 Some(at) => {
                     let left = at.saturating_duration_since(time::now());
-                    if left.is_zero() || self.up.wait_timeout(left).is_err() {
-                        return self.link();
+                    if left.is_zero() || event.wait_timeout(left).is_err() {
+                        return self.lasting_link();
                     }
                 }
             }

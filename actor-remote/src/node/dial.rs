@@ -87,7 +87,12 @@ fn take_into_use(
     established: Established,
 ) -> Result<(), ConnectError> {
     let link = established.link.clone();
+    let limit = inner.config.handshake;
     let one_attempt = peer.one_attempt();
+    // One that is about to end is none.
+    if !peer.wait_parted(limit) {
+        return Err(ConnectError::Timeout);
+    }
     let Some(proposal) = peer.propose(&link) else {
         return Ok(());
     };
@@ -123,7 +128,6 @@ fn take_into_use(
     if let Err(error) = spawned {
         return Err(ConnectError::Io(io::Error::other(error)));
     }
-    let limit = inner.config.handshake;
     let is_late = settled.wait_timeout(limit).is_err();
     if proposal.settle() {
         return Ok(());

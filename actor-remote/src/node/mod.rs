@@ -326,7 +326,7 @@ impl Node {
         let peers: Vec<_> = self.inner.peers.lock().values().cloned().collect();
         peers
             .into_iter()
-            .filter(|peer| peer.link().is_some())
+            .filter(|peer| peer.lasting_link().is_some())
             .map(|peer| PeerRef {
                 node: self.inner.clone(),
                 peer,
@@ -454,9 +454,9 @@ impl PeerRef {
         self.peer.name()
     }
 
-    /// Whether there is a link to it now.
+    /// Whether there is a link to it now, which this node has not [said goodbye on](Self::disconnect).
     pub fn is_connected(&self) -> bool {
-        self.peer.link().is_some()
+        self.peer.lasting_link().is_some()
     }
 
     /// Which of the processes that have had its name it is, if there is a link to it.
@@ -574,10 +574,7 @@ impl PeerRef {
     /// Ends the link, behind what has been sent before, and does not connect again. Does not wait for the end; see
     /// [`wait_disconnected`](Self::wait_disconnected).
     pub fn disconnect(&self) {
-        self.peer.leave();
-        if let Some(link) = self.peer.link() {
-            link.close();
-        }
+        self.peer.part();
     }
 }
 

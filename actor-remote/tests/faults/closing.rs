@@ -4,6 +4,7 @@ use actor_core::{CallError, Overflow, Tasklet};
 use actor_remote::Node;
 
 use crate::common::{Add, Item, LONG, Log, Logged, Pair, config, program, until};
+use crate::gate::Gate;
 
 #[test]
 fn what_was_accepted_before_a_close_arrives() {
@@ -128,6 +129,30 @@ fn a_node_that_is_dropped_goes_on_until_it_is_closed() {
         assert!(peer.wait_disconnected(LONG));
         peer.disconnect();
         assert!(!peer.is_connected());
+    });
+}
+
+#[test]
+fn who_connects_after_a_goodbye_has_a_link_that_lasts() {
+    program(|| {
+        let server = Node::listen("127.0.0.1:0", config("server")).unwrap();
+        let logged = Logged::new();
+        server.expose("log", &logged.addr).protocol::<Log>();
+        let gate = Gate::new(server.local_addr().unwrap());
+        let client = Node::start(config("client").handshakes(LONG, 16)).unwrap();
+        let peer = client.connect(gate.addr()).unwrap();
+        assert!(peer.is_connected());
+        gate.shut_both();
+        // The goodbye does not get through, and the link is there until it has waited for long enough.
+        peer.disconnect();
+        assert!(!peer.is_connected());
+        assert!(client.peers().is_empty());
+        client.connect(server.local_addr().unwrap()).unwrap();
+        assert!(peer.is_connected());
+        let log = peer.lookup::<Log>("log").unwrap();
+        assert_eq!(log.call(Add(1)), Ok(1));
+        client.close();
+        server.close();
     });
 }
 
