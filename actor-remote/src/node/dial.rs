@@ -14,7 +14,7 @@ use super::Inner;
 use super::connection::{Established, STACK, Side, agree};
 use crate::error::ConnectError;
 use crate::handshake::{Nonce, Refused};
-use crate::link::LinkEnd;
+use crate::link::{Link, LinkEnd};
 use crate::peer::Peer;
 
 /// After how long a link counts as one that holds, so that the next attempt comes at once again.
@@ -27,7 +27,7 @@ pub(super) fn connect(
     name: Option<&str>,
 ) -> Result<Arc<Peer>, ConnectError> {
     let addrs = addr.to_addrs().map_err(ConnectError::Io)?;
-    let peer = establish(inner, &addrs, name, name)?;
+    let (peer, _) = establish(inner, &addrs, name, name)?;
     // Who it is has been proved, and it is to be the same one after a break.
     if let Some(keeper) = peer.keep() {
         let weak = Arc::downgrade(inner);
@@ -52,13 +52,13 @@ pub(super) fn connect(
 
 /// One attempt, to reach `expected`; `name` is what its certificate is for, if the user has said so. When this comes
 /// back, both sides have one link in use: this one, or another that was there before, or that the other side has made at
-/// the same time.
+/// the same time. Besides, which link the attempt has made.
 fn establish(
     inner: &Arc<Inner>,
     addrs: &[SocketAddr],
     expected: Option<&str>,
     name: Option<&str>,
-) -> Result<Arc<Peer>, ConnectError> {
+) -> Result<(Arc<Peer>, Arc<Link>), ConnectError> {
     if inner.is_closed() {
         return Err(ConnectError::Closed);
     }
@@ -69,7 +69,8 @@ fn establish(
     let side = Side::Initiator { expected, name };
     let (stream, agreed, rest) = agree(inner, stream, side)?;
     let established = Established::new(inner, stream, agreed, rest)?;
-    let peer = inner.peer(&established.link.peer.name);
+    let link = established.link.clone();
+    let peer = inner.peer(&link.peer.name);
     if inner.is_closed() {
         return Err(ConnectError::Closed);
     }
@@ -77,7 +78,7 @@ fn establish(
         inner.forget(&peer);
         return Err(why);
     }
-    Ok(peer)
+    Ok((peer, link))
 }
 
 /// Has both sides take a link into use, unless there is one, or comes one.
@@ -181,7 +182,13 @@ fn keep(
                 break;
             }
             match establish(&inner, addrs, Some(peer.name()), name) {
-                Ok(_) => break,
+                Ok((_, link)) => {
+                    // Whoever has disconnected meanwhile has perhaps not seen it.
+                    if !peer.is_kept() {
+                        peer.part_from(&link);
+                    }
+                    break;
+                }
                 Err(error) => {
                     tracing::debug!(peer = %peer.name(), %error, "no link yet");
                 }

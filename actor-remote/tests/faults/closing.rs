@@ -133,6 +133,28 @@ fn a_node_that_is_dropped_goes_on_until_it_is_closed() {
 }
 
 #[test]
+fn who_disconnects_while_a_link_is_being_made_has_none() {
+    program(|| {
+        let patient = |name| config(name).handshakes(LONG, 16);
+        let server = Node::listen("127.0.0.1:0", patient("server")).unwrap();
+        let gate = Gate::new(server.local_addr().unwrap());
+        let client = Node::start(patient("client")).unwrap();
+        let peer = client.connect(gate.addr()).unwrap();
+        gate.shut_both();
+        gate.cut();
+        assert!(peer.wait_disconnected(LONG));
+        until("another link is being made", || gate.come() == 2);
+        peer.disconnect();
+        drop(peer);
+        gate.open();
+        // Nobody is forgotten with whom there is a link, or is to be one.
+        until("there is none", || client.peer("server").is_none());
+        client.close();
+        server.close();
+    });
+}
+
+#[test]
 fn who_connects_after_a_goodbye_has_a_link_that_lasts() {
     program(|| {
         let server = Node::listen("127.0.0.1:0", config("server")).unwrap();

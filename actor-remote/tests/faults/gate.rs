@@ -33,6 +33,8 @@ struct State {
     /// There, and back.
     shut: [bool; 2],
     over: bool,
+    /// How many connections have been made to it.
+    come: usize,
     connections: Vec<[TcpStream; 2]>,
 }
 
@@ -67,6 +69,11 @@ impl Gate {
         self.set(&[Way::There, Way::Back], false);
     }
 
+    /// How many connections have been made to it, those that wait included.
+    pub(crate) fn come(&self) -> usize {
+        self.shared.state.lock().unwrap().come
+    }
+
     fn set(&self, ways: &[Way], shut: bool) {
         let mut state = self.shared.state.lock().unwrap();
         for way in ways {
@@ -98,8 +105,12 @@ impl Drop for Gate {
 impl Shared {
     fn accept(self: &Arc<Self>, listener: &TcpListener) {
         while let Ok((client, _)) = listener.accept() {
-            if self.state.lock().unwrap().over {
-                return;
+            {
+                let mut state = self.state.lock().unwrap();
+                if state.over {
+                    return;
+                }
+                state.come += 1;
             }
             let shared = self.clone();
             thread::spawn(move || shared.connection(&client));
