@@ -37,6 +37,13 @@ impl Aside {
         }
     }
 
+    /// It ends when it has done what it was given, and so does all that it has spawned.
+    pub(crate) fn stop(&self) {
+        if let Some(tasklet) = &self.tasklet {
+            tasklet.stop();
+        }
+    }
+
     /// Has something done; where that tasklet has ended, as with the program, here.
     pub(crate) fn run(&self, work: impl FnOnce() + Send + 'static) {
         let work = Work(Box::new(work));

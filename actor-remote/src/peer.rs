@@ -82,6 +82,33 @@ impl Drop for Proposal<'_> {
     }
 }
 
+/// Sees to it that there is a link. Dropped, by a kill as well, it leaves that to others.
+pub(crate) struct Keeper {
+    peer: Arc<Peer>,
+    number: u64,
+}
+
+impl Keeper {
+    pub(crate) fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    /// Whether there are to be more links, and it is the one who makes them.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.peer.kept.load(Ordering::Acquire) == self.number
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // Somebody else does perhaps already.
+        let _ =
+            self.peer
+                .kept
+                .compare_exchange(self.number, 0, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
 impl Peer {
     pub(crate) fn new(name: &str, while_down: WhileDown) -> Arc<Peer> {
         Arc::new(Peer {
@@ -107,31 +134,25 @@ impl Peer {
         &self.names
     }
 
-    /// From now on the caller sees to it that there is a link, as this number; `None` if somebody does already.
-    pub(crate) fn keep(&self) -> Option<u64> {
-        let keeper = moment();
+    /// From now on whoever has this sees to it that there is a link; `None` if somebody does already.
+    pub(crate) fn keep(self: &Arc<Self>) -> Option<Keeper> {
+        let number = moment();
         self.kept
-            .compare_exchange(0, keeper, Ordering::AcqRel, Ordering::Acquire)
-            .ok()
-            .map(|_| keeper)
-    }
-
-    pub(crate) fn is_kept_by(&self, keeper: u64) -> bool {
-        self.kept.load(Ordering::Acquire) == keeper
+            .compare_exchange(0, number, Ordering::AcqRel, Ordering::Acquire)
+            .ok()?;
+        Some(Keeper {
+            peer: self.clone(),
+            number,
+        })
     }
 
     pub(crate) fn is_kept(&self) -> bool {
         self.kept.load(Ordering::Acquire) != 0
     }
 
-    /// No more links are to be made.
-    pub(crate) fn leave(&self) {
-        self.kept.store(0, Ordering::Release);
-    }
-
     /// No more links are to be made, and this side says goodbye on the present one.
     pub(crate) fn part(&self) {
-        self.leave();
+        self.kept.store(0, Ordering::Release);
         if let Some(link) = self.link() {
             self.part_from(&link);
         }
@@ -347,5 +368,26 @@ impl fmt::Debug for Peer {
             .field("name", &self.name)
             .field("link", &self.link.read())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keeper_that_is_gone_leaves_it_to_the_next() {
+        let peer = Peer::new("other", WhileDown::Fail);
+        let first = peer.keep().unwrap();
+        assert!(first.is_wanted() && peer.keep().is_none());
+        drop(first);
+        assert!(!peer.is_kept());
+        // One that is no longer wanted takes nothing from the next one.
+        let second = peer.keep().unwrap();
+        peer.part();
+        let third = peer.keep().unwrap();
+        assert!(!second.is_wanted());
+        drop(second);
+        assert!(third.is_wanted());
     }
 }

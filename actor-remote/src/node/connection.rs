@@ -5,9 +5,9 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actor_core::Tasklet;
 #[cfg(feature = "tls")]
 use actor_core::timeout;
-use actor_core::Tasklet;
 use actor_io::TcpStream;
 #[cfg(feature = "tls")]
 use actor_net::tls::TlsStream;
@@ -213,6 +213,7 @@ impl Established {
         // However this ends, by a kill as well, the link ends with it.
         let mut ends = Ends {
             link: link.clone(),
+            peer,
             offers: inner.offers.clone(),
             orphan_after: inner.config.orphan_after,
             closer: None,
@@ -227,8 +228,6 @@ impl Established {
             Ok(halves) => halves,
             Err(error) => {
                 link.end(error.into());
-                drop(ends);
-                peer.lost(&link);
                 return;
             }
         };
@@ -260,20 +259,20 @@ impl Established {
             incarnation: inner.incarnation,
             names: peer.names().clone(),
         };
-        Reader::new(link.clone(), local, begin).run(&mut *from, open, &rest);
+        Reader::new(link, local, begin).run(&mut *from, open, &rest);
         drop(ends);
-        peer.lost(&link);
     }
 }
 
-struct Ends {
+struct Ends<'a> {
     link: Arc<Link>,
+    peer: &'a Peer,
     offers: Arc<Offers>,
     orphan_after: Duration,
     closer: Option<TcpStream>,
 }
 
-impl Drop for Ends {
+impl Drop for Ends<'_> {
     fn drop(&mut self) {
         self.link.end(LinkEnd::Cut);
         // The other tasklet may wait in it.
@@ -282,5 +281,6 @@ impl Drop for Ends {
         }
         self.link.is_quiet();
         self.offers.lost(&self.link, self.orphan_after);
+        self.peer.lost(&self.link);
     }
 }

@@ -1,21 +1,23 @@
 //! Connections that this node makes, and makes again.
 
 use std::io;
+use std::mem;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actor_core::sync::Event;
-use actor_core::{Tasklet, time};
+use actor_core::{Placement, Tasklet, TaskletBuilder, time};
 use actor_io::ToAddrs;
 use actor_net::Connector;
+use parking_lot::Mutex;
 
 use super::Inner;
 use super::connection::{Established, STACK, Side, agree};
 use crate::error::ConnectError;
 use crate::handshake::{Nonce, Refused};
 use crate::link::{Link, LinkEnd};
-use crate::peer::Peer;
+use crate::peer::{Keeper, Peer};
 
 /// After how long a link counts as one that holds, so that the next attempt comes at once again.
 const HOLDS: Duration = Duration::from_secs(10);
@@ -31,23 +33,45 @@ pub(super) fn connect(
     // Who it is has been proved, and it is to be the same one after a break.
     if let Some(keeper) = peer.keep() {
         let weak = Arc::downgrade(inner);
-        let kept = peer.clone();
         let name = name.map(str::to_owned);
-        let spawned = Tasklet::builder()
-            .name(format!("connects to {}", peer.name()))
-            .daemon(true)
-            .spawn(move || {
-                keep(&weak, &kept, keeper, &addrs, name.as_deref());
-                if let Some(inner) = weak.upgrade() {
-                    inner.forget(&kept);
-                }
-            });
-        if let Err(error) = spawned {
-            peer.leave();
-            return Err(ConnectError::Io(io::Error::other(error)));
-        }
+        let builder = Tasklet::builder().name(format!("connects to {}", peer.name()));
+        spawn(inner, builder, move || {
+            let peer = keeper.peer().clone();
+            keep(&weak, keeper, &addrs, name.as_deref());
+            if let Some(inner) = weak.upgrade() {
+                inner.forget(&peer);
+            }
+        })?;
     }
     Ok(peer)
+}
+
+/// Has the node spawn a tasklet, on the worker of the caller. It does not end with the caller, who may be about to: the
+/// handler of a server, say.
+fn spawn(
+    inner: &Inner,
+    builder: TaskletBuilder,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<(), ConnectError> {
+    let builder = match Tasklet::try_current() {
+        Some(caller) => builder.placement(Placement::Worker(caller.worker())),
+        None => builder,
+    };
+    let outcome = Arc::new((Event::new(), Mutex::new(Ok(()))));
+    inner.dialler.run({
+        let outcome = outcome.clone();
+        move || {
+            let (spawned, how) = &*outcome;
+            *how.lock() = builder.daemon(true).spawn(work).map(drop);
+            spawned.set();
+        }
+    });
+    let (spawned, how) = &*outcome;
+    spawned
+        .wait_timeout(inner.config.handshake)
+        .map_err(|_| ConnectError::Timeout)?;
+    mem::replace(&mut *how.lock(), Ok(()))
+        .map_err(|error| ConnectError::Io(io::Error::other(error)))
 }
 
 /// One attempt, to reach `expected`; `name` is what its certificate is for, if the user has said so. When this comes
@@ -114,21 +138,17 @@ fn take_into_use(
             is_taken
         })
     };
-    let spawned = Tasklet::builder()
+    let builder = Tasklet::builder()
         .name(format!("link to {}", peer.name()))
-        .stack_size(STACK)
-        .daemon(true)
-        .spawn({
-            let (inner, peer, settled) = (inner.clone(), peer.clone(), settled.clone());
-            move || {
-                established.run(&inner, &peer, begin);
-                settled.set();
-                inner.forget(&peer);
-            }
-        });
-    if let Err(error) = spawned {
-        return Err(ConnectError::Io(io::Error::other(error)));
-    }
+        .stack_size(STACK);
+    spawn(inner, builder, {
+        let (inner, peer, settled) = (inner.clone(), peer.clone(), settled.clone());
+        move || {
+            established.run(&inner, &peer, begin);
+            settled.set();
+            inner.forget(&peer);
+        }
+    })?;
     let is_late = settled.wait_timeout(limit).is_err();
     if proposal.settle() {
         return Ok(());
@@ -151,13 +171,8 @@ fn take_into_use(
 }
 
 /// Makes another link when one has ended.
-fn keep(
-    weak: &Weak<Inner>,
-    peer: &Arc<Peer>,
-    keeper: u64,
-    addrs: &[SocketAddr],
-    name: Option<&str>,
-) {
+fn keep(weak: &Weak<Inner>, keeper: Keeper, addrs: &[SocketAddr], name: Option<&str>) {
+    let peer = keeper.peer();
     let mut pause = None;
     loop {
         let Some(inner) = weak.upgrade() else { return };
@@ -169,13 +184,13 @@ fn keep(
             pause = None;
         }
         loop {
-            if inner.is_closed() || !peer.is_kept_by(keeper) {
+            if inner.is_closed() || !keeper.is_wanted() {
                 return;
             }
             let wait = pause.unwrap_or(inner.config.first_pause);
             pause = Some((wait * 2).min(inner.config.longest_pause));
             // The closing of the node ends the pause.
-            if inner.closing.wait_timeout(part_of(wait)).is_ok() || !peer.is_kept_by(keeper) {
+            if inner.closing.wait_timeout(part_of(wait)).is_ok() || !keeper.is_wanted() {
                 return;
             }
             if peer.link().is_some() {

@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::accept::HalfOpen;
+use crate::aside::Aside;
 use crate::config::Config;
 use crate::error::{ConnectError, LookupError, NodeError, RemoteSpawnError};
 use crate::exposure::{Exposure, Exposures, withdraw};
@@ -91,6 +92,8 @@ struct Inner {
     peers: Mutex<HashMap<Box<str>, Arc<Peer>>>,
     servers: Mutex<Vec<ServerHandle>>,
     half_open: HalfOpen,
+    /// Who spawns what is to outlast whoever connects: the links that are made, and those who make them again.
+    dialler: Aside,
     refused: AtomicU64,
     refusals: Mutex<Throttle>,
     closed: AtomicBool,
@@ -122,6 +125,7 @@ impl Node {
                 peers: Mutex::default(),
                 servers: Mutex::default(),
                 half_open,
+                dialler: Aside::new("has links made"),
                 refused: AtomicU64::new(0),
                 refusals: Mutex::default(),
                 closed: AtomicBool::new(false),
@@ -418,6 +422,13 @@ impl Inner {
                 link.close();
             }
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Whoever has a link, or makes one, has this, so there are none.
+        self.dialler.stop();
     }
 }
 
