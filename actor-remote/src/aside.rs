@@ -1,7 +1,8 @@
 //! What links have done by others than themselves: because it may wait, or is to outlast them.
 //!
 //! The tasklet that reads a link belongs to a connection of a server, and with that end all tasklets that it has
-//! spawned. So what is to go on is spawned by one that belongs to whoever has set up the node.
+//! spawned. So what is to go on is spawned by one that belongs to whoever has set up the node. The same holds for
+//! links that are made, since whoever connects may be such a connection as well.
 
 use actor_core::{Message, SendError, Tasklet};
 
@@ -37,7 +38,7 @@ impl Aside {
         }
     }
 
-    /// It ends when it has done what it was given, and so does all that it has spawned.
+    /// Nothing more is to be done: it ends.
     pub(crate) fn stop(&self) {
         if let Some(tasklet) = &self.tasklet {
             tasklet.stop();

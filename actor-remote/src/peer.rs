@@ -158,9 +158,9 @@ impl Peer {
         }
     }
 
-    /// Says goodbye on a link, unless it has ended.
-    pub(crate) fn part_from(&self, link: &Link) {
-        if !link.has_ended() {
+    /// Says goodbye on a link, if that is the present one.
+    pub(crate) fn part_from(&self, link: &Arc<Link>) {
+        if self.link().is_some_and(|present| Arc::ptr_eq(&present, link)) {
             self.parting.store(link.session, Ordering::Release);
             link.close();
         }
