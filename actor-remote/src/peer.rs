@@ -33,8 +33,10 @@ pub(crate) struct Peer {
     parting: AtomicU64,
     /// Which tasklet sees to it that there is a link; 0 if none does.
     kept: AtomicU64,
-    /// The last link that was taken into use. Held while another takes its place.
-    adopting: actor_core::sync::Mutex<Weak<Link>>,
+    /// The last link that was taken into use.
+    last: Mutex<Weak<Link>>,
+    /// Held while another takes its place.
+    adopting: actor_core::sync::Mutex<()>,
     /// Held by the one attempt of this node at a time to take another link into use.
     proposing: actor_core::sync::Mutex<()>,
     /// Which link that is, and with which process. Changed while `adopting` is held, or to take it back.
@@ -120,7 +122,8 @@ impl Peer {
             while_down,
             parting: AtomicU64::new(0),
             kept: AtomicU64::new(0),
-            adopting: actor_core::sync::Mutex::new(Weak::new()),
+            last: Mutex::default(),
+            adopting: actor_core::sync::Mutex::new(()),
             proposing: actor_core::sync::Mutex::new(()),
             proposed: Mutex::default(),
         })
@@ -160,7 +163,10 @@ impl Peer {
 
     /// Says goodbye on a link, if that is the present one.
     pub(crate) fn part_from(&self, link: &Arc<Link>) {
-        if self.link().is_some_and(|present| Arc::ptr_eq(&present, link)) {
+        if self
+            .link()
+            .is_some_and(|present| Arc::ptr_eq(&present, link))
+        {
             self.parting.store(link.session, Ordering::Release);
             link.close();
         }
@@ -264,14 +270,14 @@ impl Peer {
     /// The other side has taken `link` into use, which this one has made, at this moment of its own: this side does so
     /// as well. `false` if it does not want to any more.
     pub(crate) fn agreed(&self, link: &Arc<Link>, theirs: u64) -> bool {
-        let mut last = self.adopting.lock();
+        let _one_at_a_time = self.adopting.lock();
         let is_proposed = {
             let mut proposed = self.proposed.lock();
             proposed.take_if(|(of, _)| *of == link.session).is_some()
         };
         if is_proposed {
             link.begins(theirs);
-            self.adopt(&mut last, link);
+            self.adopt(link);
         }
         is_proposed
     }
@@ -279,7 +285,7 @@ impl Peer {
     /// The other side has made `link`, and wants to take it into use since this moment of its own: both do, unless there
     /// is a better one.
     pub(crate) fn agree(&self, link: &Arc<Link>, theirs: u64, is_mine_smaller: bool) -> bool {
-        let mut last = self.adopting.lock();
+        let _one_at_a_time = self.adopting.lock();
         // It wants another one only while it has none. If that was before it took the present one into use, it will
         // find that.
         if let Some(present) = self.link()
@@ -299,14 +305,21 @@ impl Peer {
         // The first word of all, which says that it is in use.
         let now = moment();
         link.word(Kind::Begin, |into| put_number(into, now));
-        self.adopt(&mut last, link);
+        self.adopt(link);
         true
     }
 
+    /// Whether there is anything yet of the last link, which has to end before the next one begins: what waits for room in
+    /// a mailbox, say.
+    pub(crate) fn has_remains(&self) -> bool {
+        self.last.lock().strong_count() > 0
+    }
+
     /// Takes `link` into use, in the place of the last one.
-    fn adopt(&self, last: &mut Weak<Link>, link: &Arc<Link>) {
+    fn adopt(&self, link: &Arc<Link>) {
         // All of the old one ends before anything of the new one begins. It may have ended, and still be read.
-        if let Some(old) = last.upgrade() {
+        let last = self.last.lock().upgrade();
+        if let Some(old) = last {
             self.set(None);
             old.supersede();
             old.end(LinkEnd::Replaced);
@@ -316,7 +329,7 @@ impl Peer {
             *self.last_end.lock() = old.ended();
             self.names.disconnected(old.session);
         }
-        *last = Arc::downgrade(link);
+        *self.last.lock() = Arc::downgrade(link);
         self.set(Some(link.clone()));
     }
 

@@ -432,10 +432,13 @@ impl Drop for Inner {
     }
 }
 
-/// Whether there is no link with it, and no more than so many refer to it. Whoever does has it from the node, or from
-/// somebody who has it, so this lasts as long as the node's own are locked.
+/// Whether there is no link with it, nor anything of one that there was, and no more than so many refer to it. Whoever
+/// does has it from the node, or from somebody who has it, so this lasts as long as the node's own are locked.
 fn is_left(peer: &Arc<Peer>, references: usize) -> bool {
-    Arc::strong_count(peer) <= references && peer.link().is_none() && !peer.is_kept()
+    Arc::strong_count(peer) <= references
+        && peer.link().is_none()
+        && !peer.is_kept()
+        && !peer.has_remains()
 }
 
 impl fmt::Debug for Node {
