@@ -288,8 +288,9 @@ impl Node {
     ///
     /// If there is a link with that node already, no other is made.
     ///
-    /// The caller waits until there is a link: for a name to be looked up, and then, to connect, to shake hands and to take
-    /// the link into use, each time as long as a [handshake](Config::handshakes) may take.
+    /// The caller waits until there is a link: for a name to be looked up, and then, to connect, to shake hands, for the end
+    /// of a link that this node has [disconnected](PeerRef::disconnect), and to take the new one into use, each time as long
+    /// as a [handshake](Config::handshakes) may take. The link belongs to the node, and outlasts the caller.
     ///
     /// # Errors
     ///
