@@ -57,6 +57,11 @@ struct Hosted {
 
 impl Hosted {
     fn new(host: Config) -> Hosted {
+        Hosted::that_returns_after(host, Duration::from_millis(20))
+    }
+
+    /// One whose node connects again after a random part of this.
+    fn that_returns_after(host: Config, pause: Duration) -> Hosted {
         let host = Node::listen("127.0.0.1:0", host).unwrap();
         let alive = Arc::<AtomicUsize>::default();
         let counted = alive.clone();
@@ -64,8 +69,7 @@ impl Hosted {
             Ok(Addr::spawn(Guest::new(from, &counted)))
         })
         .protocol::<Adding>();
-        let quick = Duration::from_millis(20);
-        let node = Node::start(Config::new("node").reconnect(quick, quick)).unwrap();
+        let node = Node::start(Config::new("node").reconnect(pause, pause)).unwrap();
         let peer = node.connect(host.local_addr().unwrap()).unwrap();
         Hosted {
             host,
@@ -409,10 +413,11 @@ fn one_that_was_told_to_end_is_claimed_by_nobody() {
 #[test]
 fn the_next_process_of_a_name_finds_nothing_of_the_last() {
     program(|| {
-        let hosted = Hosted::new(Config::new("host"));
+        // The first is not to come back, as a process would not that is killed without a word.
+        let hours = Duration::from_secs(1_000_000);
+        let hosted = Hosted::that_returns_after(Config::new("host"), hours);
         hosted.peer.spawn::<Adding>("guest", &1_u64).unwrap();
         assert_eq!(hosted.alive(), 1);
-        // Without a word, as a process that is killed.
         let next = Node::start(Config::new("node")).unwrap();
         let peer = next.connect(hosted.host.local_addr().unwrap()).unwrap();
         let guest = peer.spawn::<Adding>("guest", &5_u64).unwrap();

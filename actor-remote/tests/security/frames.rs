@@ -334,7 +334,7 @@ fn more_than_a_link_has_room_for_is_an_error_at_the_sender() {
         let mut refused = 0;
         for number in 0..66_000 {
             let unknown = pair.peer.unchecked::<Log>(&format!("n{number}"));
-            if let Err(error) = unknown.try_send(Add(1)) {
+            if let Err(error) = unknown.send(Add(1)) {
                 let is_full = matches!(error, SendError::Refused(_, Refusal::TooManyNames));
                 assert!(is_full, "{error:?}");
                 refused += 1;
