@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use actor_core::{Addr, CallError, Exit, Recipient, Tasklet};
+use actor_core::{Addr, CallError, Exit, Message, Recipient, ReplyTo, Tasklet};
+use actor_remote::protocol;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::common::{Add, Book, Keeper, LONG, Later, Note, Notes, Pair, TellMe, program, until};
 
