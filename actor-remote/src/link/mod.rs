@@ -247,10 +247,6 @@ impl Link {
             Ok(value) => value,
             Err(error) => return fail(error),
         };
-        if self.outbox.is_overfull() {
-            // It has been executed, and there is no room for what has come of it.
-            return fail(CallError::Unanswered);
-        }
         /// A `Serialize` may panic, or be killed while it waits: its caller is not to wait for that.
         struct Unsaid<'a>(&'a dyn Fn(CallError));
         impl Drop for Unsaid<'_> {
@@ -284,15 +280,23 @@ impl Link {
                     into.extend_from_slice(&handles);
                     into.extend_from_slice(&body);
                 };
-                if body.len() + handles.len() + 16 <= frame::MAX_FRAME {
-                    self.outbox.word(Kind::Reply, flags, write);
+                let is_kept = if body.len() + handles.len() + 16 <= frame::MAX_FRAME {
+                    self.outbox.answer(flags, write)
+                } else if self.outbox.is_overfull() {
+                    false
                 } else {
                     let mut whole = Vec::with_capacity(body.len() + handles.len() + 16);
                     write(&mut whole);
                     self.outbox
                         .word_of(Kind::Reply, flags, u64::from(call), whole);
+                    true
+                };
+                if is_kept {
+                    departures.sent();
+                } else {
+                    // It has been executed, and there is no room for what has come of it.
+                    fail(CallError::Unanswered);
                 }
-                departures.sent();
             }
         }
         if body.capacity() <= MAX_SCRATCH {

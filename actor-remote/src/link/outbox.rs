@@ -330,7 +330,16 @@ impl Outbox {
 
     /// Word about the link, or an answer: it always has room, since what it answers had. `write` appends it.
     pub(super) fn word(&self, kind: Kind, flags: u8, write: impl FnOnce(&mut Vec<u8>)) {
-        let mut state = self.state.lock();
+        self.write_word(self.state.lock(), kind, flags, write);
+    }
+
+    fn write_word(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        kind: Kind,
+        flags: u8,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         if state.end.is_some() {
             return;
         }
@@ -338,6 +347,16 @@ impl Outbox {
         write(state.last());
         state.end_frame(start);
         self.has_work(state);
+    }
+
+    /// An answer that fits a frame; `false` if there is so much that it is not kept.
+    pub(super) fn answer(&self, flags: u8, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let state = self.state.lock();
+        if self.has_too_much(&state) {
+            return false;
+        }
+        self.write_word(state, Kind::Reply, flags, write);
+        true
     }
 
     /// The same for what must not come before any message that has been sent until now, such as that a handle is no
@@ -428,7 +447,11 @@ impl Outbox {
 
     /// Whether there is so much that answers are not kept any more.
     pub(super) fn is_overfull(&self) -> bool {
-        self.state.lock().bytes > self.most().saturating_mul(4)
+        self.has_too_much(&self.state.lock())
+    }
+
+    fn has_too_much(&self, state: &State) -> bool {
+        state.bytes > self.most().saturating_mul(4)
     }
 
     /// How many records have gone, by which it is seen that the other side reads.

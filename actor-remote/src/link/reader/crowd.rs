@@ -44,6 +44,10 @@ impl Reader {
             }
             return Ok(());
         }
+        // As it is nearly always: one look under the lock.
+        if outbox.wait_for_words(Duration::ZERO)? {
+            return Ok(());
+        }
         let waits_itself = outbox.calls() > 0;
         let limit = if waits_itself {
             PATIENCE.min(give_up)
