@@ -1,11 +1,14 @@
 //! Ends of links: in order, and not.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use actor_core::{CallError, Tasklet, block_on_thread};
 use actor_remote::LinkEnd;
 use actor_remote::handshake::Config;
 use actor_remote::wire::frame::Kind;
 
-use crate::common::{Add, LONG, Log, Logged, Pair, until};
+use crate::common::{Add, LONG, Log, Logged, Pair, config, until};
 use crate::raw::{Raw, alone, frame};
 
 #[test]
@@ -88,5 +91,25 @@ fn a_connection_that_is_not_taken_into_use_ends_nobody_else() {
         for n in 2..20 {
             assert_eq!(log.call(Add(1)), Ok(n));
         }
+    });
+}
+
+#[test]
+fn a_link_that_is_never_begun_ends_though_its_maker_speaks() {
+    alone(|| {
+        let (ask, give_up) = (Duration::from_millis(20), Duration::from_millis(200));
+        let server = config("server").heartbeat(ask, give_up);
+        let pair = Pair::with(server, config("client"));
+        let addr = pair.server.local_addr().unwrap();
+        block_on_thread(move || {
+            let mut raw = Raw::agreed(addr, Config::new("lingers", 1));
+            let limit = Instant::now() + LONG;
+            // Records with nothing in them: the other side is never silent.
+            while raw.try_send(&[]) {
+                assert!(Instant::now() < limit, "it is still there");
+                thread::sleep(ask / 4);
+            }
+        });
+        assert_eq!(pair.log.call(Add(1)), Ok(1));
     });
 }
